@@ -1,0 +1,4 @@
+//! Lavoro's engine.
+pub mod error;
+pub mod embedded;
+pub use error::{Error, ErrorKind, Result};
