@@ -1,0 +1,68 @@
+# `make demo` to see it work, `make test` to check everything; `make` alone lists the rest.
+
+SHELL := /bin/bash
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+FRESH := $(TARGET)/generated
+
+# Generated files that are committed, and what prints each of them. Add a line to both.
+GENERATED := migrations/schema.sql
+print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example generate_schema
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint build unit package bench generate verify deny deps clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: deps ## Build in release mode and show Lavoro at work
+	cargo build --release -p lavoro-cli -p lavoro-demo
+	$(TARGET)/release/lavoro-demo
+
+test: deps lint build unit verify package ## Everything that must pass; CI runs exactly this
+
+lint: ## Formatting and clippy; a warning is an error
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+build:
+	cargo build --workspace
+
+unit: build
+	cargo test --workspace
+
+# What is published must build outside of this tree.
+package:
+	cargo package -p lavoro-migrations --allow-dirty
+
+bench: deps ## Release build, then `lavoro bench`
+	cargo build --release -p lavoro-cli
+	$(TARGET)/release/lavoro bench
+
+generate: $(GENERATED:%=generate/%) ## Rewrite the generated files
+
+verify: $(GENERATED:%=verify/%) ## Fail if a generated file is out of date
+
+FRESHEN = @mkdir -p $(dir $(FRESH)/$*) && $(print.$*) >$(FRESH)/$*
+
+.PHONY: $(GENERATED:%=generate/%) $(GENERATED:%=verify/%)
+$(GENERATED:%=generate/%): generate/%:
+	$(FRESHEN)
+	cp $(FRESH)/$* $*
+
+$(GENERATED:%=verify/%): verify/%:
+	$(FRESHEN)
+	@diff -u $* $(FRESH)/$* || { echo "$* is out of date: run make generate and commit it" >&2; exit 1; }
+	@echo "$* is up to date"
+
+deny: ## Licences, sources and advisories of the dependencies
+	@command -v cargo-deny >/dev/null || \
+		{ echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny check
+
+deps: ## Make sure that PostgreSQL is on this machine
+	@scripts/deps.sh
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf demo-output

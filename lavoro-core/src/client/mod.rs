@@ -1,0 +1,353 @@
+//! The client: enqueue, look at, wait for and change jobs.
+
+mod bulk;
+mod coalesce;
+mod handle;
+mod hint;
+mod producer;
+mod target;
+mod wait;
+
+pub use handle::{JobHandle, JobResult};
+
+use crate::embedded::Embedded;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{JobId, JobInfo, NewJob};
+use crate::limits;
+use crate::maintenance::Maintenance;
+use crate::options::ConnectOptions;
+use crate::runtime::Runtime;
+use crate::store::{JobFilter, Migrator, QueueInfo, Store};
+use bulk::Bulk;
+use coalesce::Coalescer;
+use hint::Hinter;
+use std::sync::Arc;
+use target::Target;
+use tokio::sync::{Mutex, Notify};
+use wait::Waiter;
+
+/// A connection to one database and schema: enqueues jobs, and is what workers start from.
+///
+/// Cheap to clone, usable from any thread and any async executor: its own work runs on its own
+/// threads.
+///
+/// ```no_run
+/// # async fn example() -> lavoro_core::Result<()> {
+/// use lavoro_core::{Lavoro, NewJob};
+///
+/// let lavoro = Lavoro::connect("postgres://localhost/app").await?;
+/// let job = lavoro.enqueue(NewJob::new("send_email", serde_json::json!({"to": "ada"}))).await?;
+/// println!("enqueued {}", job.id());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lavoro {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<Store>,
+    coalescer: Coalescer,
+    bulk: Mutex<Bulk>,
+    hinter: Hinter,
+    waiter: Waiter,
+    maintenance: Mutex<Option<Maintenance>>,
+    options: ConnectOptions,
+    url: String,
+    runtime: Arc<Runtime>,
+    /// Last, so that the server outlives all that uses it.
+    embedded: Option<Embedded>,
+}
+
+impl Lavoro {
+    /// Connects with default options. The URL is `postgres://…`, `embedded:` (a private server
+    /// with its data in `.lavoro/`, found upwards from the current directory) or `memory:` (a
+    /// throw-away server).
+    ///
+    /// # Errors
+    /// `invalid_url`, `connection_failed`, `authentication_failed`, `database_missing`,
+    /// `schema_missing`, `schema_outdated`, `schema_newer`, `read_only`, `unsupported_server`,
+    /// `postgres_not_found`, `embedded_failed`, `embedded_in_production`.
+    pub async fn connect(url: impl Into<String>) -> Result<Self> {
+        Self::connect_with(ConnectOptions::url(url)).await
+    }
+
+    /// Connects. See [`ConnectOptions`] for the defaults, the URL's included.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and `invalid_option`.
+    pub async fn connect_with(options: ConnectOptions) -> Result<Self> {
+        options.check()?;
+        let runtime = Arc::new(Runtime::new()?);
+        let lent = Arc::clone(&runtime);
+        runtime.run(async move { Self::open(lent, options).await }).await
+    }
+
+    async fn open(runtime: Arc<Runtime>, options: ConnectOptions) -> Result<Self> {
+        let target = Target::resolve(&options).await?;
+        if target.migrate {
+            let migrator = Migrator::new(target.store_options(&options))?;
+            migrator.migrate().await?;
+            migrator.close().await;
+        }
+        let store = Arc::new(Store::open(&target.store_options(&options))?);
+        store.check().await?;
+        let handle = runtime.handle();
+        let hinter = Hinter::start(handle, Arc::clone(&store));
+        let maintenance = options
+            .maintenance
+            .then(|| Maintenance::start(handle, &store, options.timing, &Arc::new(Notify::new())));
+        let patience = options.enqueue_timeout;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                coalescer: Coalescer::start(handle, Arc::clone(&store), hinter.clone(), patience),
+                bulk: Mutex::new(Bulk::new(Arc::clone(&store), patience)),
+                waiter: Waiter::start(handle, Arc::clone(&store)),
+                hinter,
+                maintenance: Mutex::new(maintenance),
+                url: target.url,
+                embedded: target.embedded,
+                store,
+                options,
+                runtime,
+            }),
+        })
+    }
+
+    /// Enqueues a job. When this returns, the job is committed and safe.
+    ///
+    /// Calls that run at the same time share one statement and one commit. While the database
+    /// cannot be reached it is tried again for `enqueue_timeout`; a commit whose reply was lost
+    /// is recognised and never applied twice.
+    ///
+    /// # Errors
+    /// What is wrong with the job (`invalid_task`, `payload_too_large`, …), `unique_pending`,
+    /// or what is wrong with the database.
+    pub async fn enqueue(&self, job: NewJob) -> Result<JobHandle> {
+        let job = job.check()?;
+        let enqueued = if job.unique_key.is_some() {
+            let inner = Arc::clone(&self.inner);
+            self.run(async move {
+                let patience = inner.options.enqueue_timeout;
+                let answer = producer::keyed(&inner.store, &job, patience).await?;
+                if answer.idle {
+                    inner.hinter.hint(&job.queue);
+                }
+                Ok(answer.enqueued)
+            })
+            .await?
+        } else {
+            self.inner.coalescer.enqueue(job).await?
+        };
+        Ok(self.handle(enqueued.id, enqueued.created))
+    }
+
+    /// Enqueues many jobs and answers their handles in the same order.
+    ///
+    /// Every job is checked before anything is sent. The jobs without unique keys are committed
+    /// together or not at all; each job with a unique key is committed by itself, after them.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue); the message names the job's place.
+    pub async fn enqueue_many(
+        &self,
+        jobs: impl IntoIterator<Item = NewJob>,
+    ) -> Result<Vec<JobHandle>> {
+        let checked = jobs.into_iter().enumerate().map(|(place, job)| {
+            job.check().map_err(|error| {
+                Error::new(error.kind(), format!("job {place}: {}", error.message()))
+            })
+        });
+        let jobs = checked.collect::<Result<Vec<_>>>()?;
+        let inner = Arc::clone(&self.inner);
+        let enqueued = self
+            .run(async move { inner.bulk.lock().await.enqueue(jobs, &inner.hinter).await })
+            .await?;
+        Ok(enqueued.into_iter().map(|e| self.handle(e.id, e.created)).collect())
+    }
+
+    /// Enqueues a job inside the caller's own transaction: it exists if that commits.
+    ///
+    /// Runs on the caller's connection and executor. No worker is woken, since none may see the
+    /// job before the commit: idle workers find it within their poll interval.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue). After an error of the database the transaction must be
+    /// rolled back.
+    pub async fn enqueue_in(
+        &self,
+        transaction: &mut sqlx::PgConnection,
+        job: NewJob,
+    ) -> Result<JobHandle> {
+        let job = job.check()?;
+        let enqueued = self.inner.store.enqueue_in(transaction, &job).await?;
+        Ok(self.handle(enqueued.id, enqueued.created))
+    }
+
+    /// A handle on a job by its number, without asking the database.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> JobHandle {
+        self.handle(id, false)
+    }
+
+    /// Jobs, newest first.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobInfo>> {
+        let store = Arc::clone(&self.inner.store);
+        self.run(async move { store.jobs(&filter).await }).await
+    }
+
+    /// Every queue that holds jobs or settings, by name.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub async fn queues(&self) -> Result<Vec<QueueInfo>> {
+        let store = Arc::clone(&self.inner.store);
+        self.run(async move { store.queues().await }).await
+    }
+
+    /// Pauses a queue for all workers: nothing more is claimed from it.
+    ///
+    /// # Errors
+    /// `invalid_queue`, or what is wrong with the database.
+    pub async fn pause_queue(&self, queue: impl Into<String>) -> Result<()> {
+        self.set_paused(queue.into(), true).await
+    }
+
+    /// Resumes a paused queue.
+    ///
+    /// # Errors
+    /// `invalid_queue`, or what is wrong with the database.
+    pub async fn resume_queue(&self, queue: impl Into<String>) -> Result<()> {
+        self.set_paused(queue.into(), false).await
+    }
+
+    async fn set_paused(&self, queue: String, paused: bool) -> Result<()> {
+        limits::check_queue(&queue)?;
+        let store = Arc::clone(&self.inner.store);
+        self.run(async move { store.pause_queue(&queue, paused).await }).await
+    }
+
+    /// The URL that other programs reach this database under. It may hold a password.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.inner.url
+    }
+
+    /// The schema.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        self.inner.store.schema()
+    }
+
+    /// The embedded server behind this client, if there is one.
+    #[must_use]
+    pub fn embedded(&self) -> Option<&Embedded> {
+        self.inner.embedded.as_ref()
+    }
+
+    /// Ends maintenance and closes all connections, after what is being enqueued has been
+    /// committed. Calls after that fail with `closed`.
+    pub async fn close(&self) {
+        let inner = Arc::clone(&self.inner);
+        let closed = self.run(async move {
+            inner.coalescer.close().await;
+            if let Some(maintenance) = inner.maintenance.lock().await.take() {
+                maintenance.stop().await;
+            }
+            inner.store.close().await;
+            Ok(())
+        });
+        let _ = closed.await;
+    }
+
+    fn handle(&self, id: JobId, created: bool) -> JobHandle {
+        JobHandle::new(self.clone(), id, created)
+    }
+
+    /// Runs work on the client's own threads.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.runtime.run(work).await
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.inner.store
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.inner.runtime
+    }
+
+    pub(crate) fn waiter(&self) -> &Waiter {
+        &self.inner.waiter
+    }
+}
+
+/// Creates, upgrades and removes the schema of a database.
+#[derive(Debug)]
+pub struct Migrations {
+    migrator: Arc<Migrator>,
+    runtime: Runtime,
+    /// Last, so that the server outlives the connections.
+    _embedded: Option<Embedded>,
+}
+
+impl Migrations {
+    /// Connects for migrating. Takes the URL, schema and pooler of `options`.
+    ///
+    /// # Errors
+    /// As [`Lavoro::connect`], save those about the schema.
+    pub async fn open(options: ConnectOptions) -> Result<Self> {
+        options.check()?;
+        let runtime = Runtime::new()?;
+        let (migrator, embedded) = runtime
+            .run(async move {
+                let target = Target::resolve(&options).await?;
+                let migrator = Migrator::new(target.store_options(&options))?;
+                Ok((Arc::new(migrator), target.embedded))
+            })
+            .await?;
+        Ok(Self { migrator, runtime, _embedded: embedded })
+    }
+
+    /// Applies what is missing. Answers the versions that were applied, oldest first. Safe when
+    /// any number of processes do it at once, also through a transaction pooler.
+    ///
+    /// # Errors
+    /// `schema_newer`, `permission_denied`, or what is wrong with the database.
+    pub async fn apply(&self) -> Result<Vec<i32>> {
+        let migrator = Arc::clone(&self.migrator);
+        self.runtime.run(async move { migrator.migrate().await }).await
+    }
+
+    /// The SQL that [`apply`](Self::apply) would run now; empty if nothing is missing.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub async fn dry_run(&self) -> Result<String> {
+        let migrator = Arc::clone(&self.migrator);
+        self.runtime.run(async move { migrator.dry_run().await }).await
+    }
+
+    /// Removes everything that Lavoro made in the schema, every job included, and the schema
+    /// itself if nothing else is in it.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub async fn uninstall(&self) -> Result<()> {
+        let migrator = Arc::clone(&self.migrator);
+        self.runtime.run(async move { migrator.uninstall().await }).await
+    }
+}
+
+/// The kind of an error that says a channel's other side is gone.
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client has been closed")
+}

@@ -1,0 +1,521 @@
+//! Jobs: what is enqueued, what a worker is handed, and what an operator sees.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::json::Json;
+use crate::limits;
+use crate::retry::Backoff;
+use crate::signal::{Signal, StopReason};
+use chrono::{DateTime, Datelike, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The number of a job, unique in its schema. A decimal string in JavaScript and `--json`.
+pub type JobId = i64;
+
+/// The queue of a job that names none.
+pub const DEFAULT_QUEUE: &str = "default";
+/// How many attempts a job gets unless it says otherwise.
+pub const DEFAULT_MAX_ATTEMPTS: u32 = 20;
+
+/// Where a job is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Waits for its `run_at`.
+    Scheduled,
+    /// May run now.
+    Available,
+    /// A worker holds it.
+    Running,
+    /// Waits after a failed or lost attempt.
+    Retrying,
+    /// Its handler succeeded.
+    Completed,
+    /// It was cancelled.
+    Cancelled,
+    /// Its attempts are exhausted, or it failed for good.
+    Discarded,
+}
+
+impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Scheduled,
+        Self::Available,
+        Self::Running,
+        Self::Retrying,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Discarded,
+    ];
+
+    /// The state's name: `available`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Available => "available",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Whether the job has ended and stays as it is unless someone retries it.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)
+    }
+}
+
+impl std::fmt::Display for JobState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for JobState {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            Error::new(ErrorKind::InvalidOption, format!("state is {name:?}: it takes {names}"))
+        })
+    }
+}
+
+/// When a new job may first run.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub(crate) enum Due {
+    #[default]
+    Now,
+    In(i64), // milliseconds
+    At(DateTime<Utc>),
+    Both,
+}
+
+/// A job to enqueue.
+///
+/// Nothing is checked before it is enqueued; the error then names the field and its limit.
+///
+/// ```
+/// use lavoro_core::NewJob;
+/// use std::time::Duration;
+///
+/// let job = NewJob::new("send_email", serde_json::json!({"to": "ada@example.org"}))
+///     .queue("mail")
+///     .delay(Duration::from_secs(60))
+///     .max_attempts(5);
+/// ```
+#[derive(Debug)]
+pub struct NewJob {
+    task: String,
+    payload: Result<Json>,
+    queue: String,
+    priority: i32,
+    due: Due,
+    max_attempts: u32,
+    timeout: Option<Duration>,
+    backoff: Option<Backoff>,
+    unique_key: Option<String>,
+    tags: Vec<String>,
+    metadata: Option<Result<Json>>,
+}
+
+impl NewJob {
+    /// A job for the handler of `task`, with any value that serialises to JSON as its payload.
+    pub fn new(task: impl Into<String>, payload: impl Serialize) -> Self {
+        Self::with(task.into(), Json::serialize("payload", &payload, limits::PAYLOAD_BYTES))
+    }
+
+    /// As [`new`](Self::new), with the payload as JSON text in UTF-8.
+    pub fn from_json(task: impl Into<String>, payload: impl AsRef<[u8]>) -> Self {
+        Self::with(task.into(), Json::parse("payload", payload.as_ref(), limits::PAYLOAD_BYTES))
+    }
+
+    fn with(task: String, payload: Result<Json>) -> Self {
+        Self {
+            task,
+            payload,
+            queue: DEFAULT_QUEUE.to_owned(),
+            priority: 0,
+            due: Due::Now,
+            max_attempts: DEFAULT_MAX_ATTEMPTS,
+            timeout: None,
+            backoff: None,
+            unique_key: None,
+            tags: Vec::new(),
+            metadata: None,
+        }
+    }
+
+    /// The queue. Default: `default`.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = queue.into();
+        self
+    }
+
+    /// Larger runs first; equals run first in, first out. Default: 0.
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Runs the job no sooner than this long after it was enqueued, by the server's clock.
+    /// Default: at once. At most 3650 days. Not together with [`run_at`](Self::run_at).
+    #[must_use]
+    pub fn delay(self, delay: Duration) -> Self {
+        self.delay_ms(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// As [`delay`](Self::delay), in milliseconds; a negative one is refused at enqueue.
+    #[must_use]
+    pub fn delay_ms(mut self, delay: i64) -> Self {
+        self.due = if matches!(self.due, Due::At(_)) { Due::Both } else { Due::In(delay) };
+        self
+    }
+
+    /// Runs the job no sooner than this instant, by the server's clock. One in the past means
+    /// at once. Years 1970 to 9999. Not together with [`delay`](Self::delay).
+    #[must_use]
+    pub fn run_at(mut self, run_at: DateTime<Utc>) -> Self {
+        self.due = if matches!(self.due, Due::In(_)) { Due::Both } else { Due::At(run_at) };
+        self
+    }
+
+    /// How often the job is tried before it is discarded, from 1 to 1000. Default: 20.
+    #[must_use]
+    pub fn max_attempts(mut self, max_attempts: u32) -> Self {
+        self.max_attempts = max_attempts;
+        self
+    }
+
+    /// How long one attempt may take, from 1 millisecond to 14 days. Default: no limit.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long to wait before a failed job is tried again. Default: [`Backoff::default`].
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// Enqueues the job only if no job of this queue and task with this key is scheduled,
+    /// available, retrying or running; otherwise its handle names that job. 1 to 512 bytes.
+    #[must_use]
+    pub fn unique_key(mut self, key: impl Into<String>) -> Self {
+        self.unique_key = Some(key.into());
+        self
+    }
+
+    /// Labels to find the job by: at most 32, each of 1 to 255 bytes.
+    #[must_use]
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A JSON object for the application's own use beside the payload, at most 64 KiB.
+    #[must_use]
+    pub fn metadata(mut self, metadata: impl Serialize) -> Self {
+        self.metadata = Some(Json::serialize("metadata", &metadata, limits::METADATA_BYTES));
+        self
+    }
+
+    /// As [`metadata`](Self::metadata), as JSON text in UTF-8.
+    #[must_use]
+    pub fn metadata_json(mut self, metadata: impl AsRef<[u8]>) -> Self {
+        let json = Json::parse("metadata", metadata.as_ref(), limits::METADATA_BYTES);
+        self.metadata = Some(json);
+        self
+    }
+
+    /// Holds every field against its limit.
+    pub(crate) fn check(self) -> Result<CheckedJob> {
+        limits::check_task(&self.task)?;
+        limits::check_queue(&self.queue)?;
+        let payload = self.payload?;
+        check_due(self.due)?;
+        limits::check_range("max_attempts", &self.max_attempts, &limits::MAX_ATTEMPTS)?;
+        if let Some(timeout) = &self.timeout {
+            limits::check_range("timeout", timeout, &limits::TIMEOUT)?;
+        }
+        if let Some(backoff) = &self.backoff {
+            backoff.check()?;
+        }
+        if let Some(key) = &self.unique_key {
+            limits::check_unique_key(key)?;
+        }
+        limits::check_tags(&self.tags)?;
+        let metadata = self.metadata.transpose()?;
+        if metadata.as_ref().is_some_and(|json| !json.as_str().starts_with('{')) {
+            return Err(Error::new(ErrorKind::InvalidOption, "metadata is no JSON object"));
+        }
+        Ok(CheckedJob {
+            task: self.task,
+            queue: self.queue,
+            priority: self.priority,
+            due: self.due,
+            max_attempts: self.max_attempts,
+            timeout: self.timeout,
+            backoff: self.backoff,
+            unique_key: self.unique_key,
+            tags: self.tags,
+            metadata,
+            payload,
+        })
+    }
+}
+
+fn check_due(due: Due) -> Result<()> {
+    let complaint = match due {
+        Due::Both => "run_at and delay are both given: pass one of them",
+        Due::In(delay) if delay < 0 => "delay is negative",
+        Due::In(delay) if u128::from(delay.unsigned_abs()) > limits::DELAY.as_millis() => {
+            "delay is longer than 3650 days"
+        }
+        Due::At(at) if !limits::RUN_AT_YEARS.contains(&at.year()) => {
+            "run_at lies outside the years 1970 to 9999"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::InvalidTime, complaint))
+}
+
+/// A job that has passed every check.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckedJob {
+    pub(crate) task: String,
+    pub(crate) queue: String,
+    pub(crate) priority: i32,
+    pub(crate) due: Due,
+    pub(crate) max_attempts: u32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) unique_key: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) metadata: Option<Json>,
+    pub(crate) payload: Json,
+}
+
+/// What an enqueue did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The job's number; with a unique key that another job holds, that job's.
+    pub id: JobId,
+    /// Whether the job is new.
+    pub created: bool,
+}
+
+/// What it takes to end an attempt: who runs which job, under which lease.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) id: JobId,
+    pub(crate) token: Uuid,
+    /// Where in its lease the job was when it was claimed, from 1.
+    pub(crate) place: i32,
+    pub(crate) claimed_at: DateTime<Utc>,
+    pub(crate) suspect: bool,
+    pub(crate) keyed: bool,
+    pub(crate) attempt: u32,
+    pub(crate) max_attempts: u32,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) queue: Arc<str>,
+    pub(crate) task: Arc<str>,
+}
+
+/// A job that a worker holds: what its handler is given. Cheap to clone, usable from any thread.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub(crate) ticket: Ticket,
+    pub(crate) priority: i32,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) tags: Arc<[String]>,
+    pub(crate) payload: Arc<str>,
+    pub(crate) metadata: Option<Arc<str>>,
+    pub(crate) signal: Signal,
+}
+
+impl Job {
+    /// The job's number: the key that makes effects outside the database idempotent.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.ticket.id
+    }
+
+    /// The token of the lease under which this attempt runs: what `lavoro.complete` takes.
+    #[must_use]
+    pub fn token(&self) -> Uuid {
+        self.ticket.token
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn task(&self) -> &str {
+        &self.ticket.task
+    }
+
+    /// The queue.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        &self.ticket.queue
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.ticket.attempt
+    }
+
+    /// How many attempts the job has in all.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.ticket.max_attempts
+    }
+
+    /// Whether the job runs as a suspect: it was leased beside a crash, and runs alone among
+    /// its kind in this process.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.ticket.suspect
+    }
+
+    /// The priority.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// When the job was enqueued, by the server's clock.
+    #[must_use]
+    pub fn created_at(&self) -> DateTime<Utc> {
+        self.created_at
+    }
+
+    /// When this attempt was claimed, by the server's clock.
+    #[must_use]
+    pub fn claimed_at(&self) -> DateTime<Utc> {
+        self.ticket.claimed_at
+    }
+
+    /// How long this attempt may take, if it is limited.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// The labels.
+    #[must_use]
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// Why the handler should stop, if it should. See [`stopped`](Self::stopped).
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.signal.reason()
+    }
+
+    /// Waits until the handler should stop, and says why: the attempt is over for Lavoro, or
+    /// will be, and whatever else the handler does may be done a second time by another worker.
+    pub async fn stopped(&self) -> StopReason {
+        self.signal.raised().await
+    }
+
+    /// The payload as JSON text.
+    #[must_use]
+    pub fn payload_json(&self) -> &str {
+        &self.payload
+    }
+
+    /// The metadata as JSON text, if there is any.
+    #[must_use]
+    pub fn metadata_json(&self) -> Option<&str> {
+        self.metadata.as_deref()
+    }
+
+    /// The payload as a value.
+    ///
+    /// # Errors
+    /// `invalid_payload` if the payload does not have the shape of `T`.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(&self.payload).map_err(|error| {
+            let message = format!("the payload of job {} does not fit: {error}", self.id());
+            Error::new(ErrorKind::InvalidPayload, message).with_source(error)
+        })
+    }
+}
+
+/// One attempt that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobError {
+    /// Which attempt it was, from 1.
+    pub attempt: u32,
+    /// `failed`, `timeout`, `panicked` or `lost`.
+    pub kind: String,
+    /// What the handler, or Lavoro, said.
+    pub message: String,
+    /// Whether the attempt counts against `max_attempts`.
+    pub counted: bool,
+    /// When it ended, by the server's clock.
+    pub failed_at: DateTime<Utc>,
+}
+
+/// A job as it stands in the database: a row of the view `lavoro.jobs`.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobInfo {
+    /// The job's number, a decimal string in JSON.
+    #[serde(serialize_with = "as_string")]
+    pub id: JobId,
+    /// The task.
+    pub task: String,
+    /// The queue.
+    pub queue: String,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// The priority.
+    pub priority: i32,
+    /// The current or last attempt, from 1; 0 before the first.
+    pub attempt: u32,
+    /// How many attempts it has.
+    pub max_attempts: u32,
+    /// When it may run, or might first run.
+    pub run_at: DateTime<Utc>,
+    /// When it was enqueued.
+    pub created_at: DateTime<Utc>,
+    /// When its current or last attempt was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// The name of the worker that runs or ran it.
+    pub worker: Option<String>,
+    /// The payload.
+    pub payload: serde_json::Value,
+    /// What its handler returned.
+    pub result: Option<serde_json::Value>,
+    /// Its failed attempts, oldest first.
+    pub errors: Vec<JobError>,
+    /// Its labels.
+    pub tags: Vec<String>,
+    /// The application's own data beside the payload.
+    pub metadata: Option<serde_json::Value>,
+    /// Its unique key.
+    pub unique_key: Option<String>,
+}
+
+fn as_string<S: serde::Serializer>(id: &JobId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}

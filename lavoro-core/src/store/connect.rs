@@ -1,0 +1,159 @@
+//! Opening a [`Store`].
+
+use super::statements::Statements;
+use super::{Store, translate};
+use crate::error::{Error, ErrorKind, Result};
+use lavoro_migrations::{LATEST, quote};
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+/// The oldest PostgreSQL that Lavoro runs on, as `server_version_num`.
+const OLDEST_SERVER: i32 = 140_000;
+
+/// Settings of every session. Scans of whole tables are never right for our statements, and a
+/// plan made while a table was small must not become one; JIT costs more than they run.
+const SESSION: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("lock_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
+
+/// The same behind a transaction pooler, which refuses them on connecting.
+pub(super) const BEGIN_WITH_SETTINGS: &str = "begin; set local enable_seqscan = off; set local jit = off; \
+     set local lock_timeout = '5s'; set local idle_in_transaction_session_timeout = '60s'";
+
+/// What a [`Store`] is opened with.
+#[derive(Debug)]
+pub(crate) struct StoreOptions {
+    pub(crate) url: String,
+    pub(crate) schema: String,
+    pub(crate) pool_size: u32,
+    pub(crate) transaction_pooler: bool,
+    pub(crate) deadline: Duration,
+}
+
+impl Store {
+    /// Opens a pool without connecting yet. Must run inside a tokio runtime.
+    pub(crate) fn open(options: &StoreOptions) -> Result<Self> {
+        let mut server =
+            PgConnectOptions::from_str(&options.url).map_err(translate)?.application_name("lavoro");
+        if options.transaction_pooler {
+            server = server.statement_cache_capacity(0);
+        } else {
+            server = server.options(SESSION);
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(options.pool_size)
+            .acquire_timeout(options.deadline.min(Duration::from_secs(10)))
+            .max_lifetime(Duration::from_secs(1800))
+            .test_before_acquire(false) // costs a round trip; a stale connection is tried again
+            .connect_lazy_with(server.clone());
+        Ok(Self {
+            pool,
+            server,
+            sql: Statements::new(&options.schema),
+            schema: options.schema.clone(),
+            transaction_pooler: options.transaction_pooler,
+            deadline: options.deadline,
+        })
+    }
+
+    /// As this store, with one connection of its own: for a thread that must not wait for others.
+    pub(crate) fn apart(&self) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(3))
+            .test_before_acquire(false)
+            .connect_lazy_with(self.server.clone());
+        Self {
+            pool,
+            server: self.server.clone(),
+            sql: Statements::new(&self.schema),
+            schema: self.schema.clone(),
+            transaction_pooler: self.transaction_pooler,
+            deadline: self.deadline,
+        }
+    }
+
+    /// Checks that the server can be written to, is new enough, and has exactly our schema.
+    ///
+    /// # Errors
+    /// Each says what to run.
+    pub(crate) async fn check(&self) -> Result<()> {
+        if !self.check_server().await? {
+            return Err(Error::new(
+                ErrorKind::SchemaMissing,
+                format!(
+                    "there is no schema {} of Lavoro in this database: run `lavoro migrate`{}",
+                    quote(&self.schema),
+                    self.schema_flag()
+                ),
+            ));
+        }
+        let version = self.version().await?;
+        match version.cmp(&LATEST) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less => Err(Error::new(
+                ErrorKind::SchemaOutdated,
+                format!(
+                    "the schema {} has version {version}, and this program needs {LATEST}: run \
+                     `lavoro migrate`{}",
+                    quote(&self.schema),
+                    self.schema_flag()
+                ),
+            )),
+            std::cmp::Ordering::Greater => Err(Error::new(
+                ErrorKind::SchemaNewer,
+                format!(
+                    "the schema {} has version {version}, and this program knows {LATEST}: \
+                     upgrade this program to the release of Lavoro that made it",
+                    quote(&self.schema)
+                ),
+            )),
+        }
+    }
+
+    /// Checks the server itself. Answers whether the schema has a record of migrations.
+    pub(super) async fn check_server(&self) -> Result<bool> {
+        let query = self.query(&self.sql.server);
+        let record = format!("{}.migration", quote(&self.schema));
+        let row = self.fetch_one(query.bind(record)).await?;
+        let (version, read_only, migrated): (i32, bool, bool) =
+            (row.get("version"), row.get("read_only"), row.get("migrated"));
+        if version < OLDEST_SERVER {
+            let shown = f64::from(version / 100) / 100.0;
+            return Err(Error::new(
+                ErrorKind::UnsupportedServer,
+                format!("the server is PostgreSQL {shown}: Lavoro needs 14 or newer"),
+            ));
+        }
+        if read_only {
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                "the server is read-only (a standby, or default_transaction_read_only is on): \
+                 connect to the primary",
+            )
+            .transient());
+        }
+        Ok(migrated)
+    }
+
+    /// The version of the schema.
+    pub(super) async fn version(&self) -> Result<i32> {
+        let query = self.query(&self.sql.schema_version);
+        let row = self.fetch_one(query).await?;
+        Ok(row.get("version"))
+    }
+
+    fn schema_flag(&self) -> String {
+        if self.schema == lavoro_migrations::DEFAULT_SCHEMA {
+            String::new()
+        } else {
+            format!(" with `--schema {}`", self.schema)
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Enqueueing.
+
+use super::{Store, translate};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{CheckedJob, Due, Enqueued, JobId};
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments as _, Row as _};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// How many jobs one pack holds at most.
+const PACK_JOBS: usize = 64;
+/// How many bytes of payload one pack holds at most, unless its only job is larger: claims are
+/// bounded by bytes in steps of packs.
+const PACK_BYTES: usize = 256 << 10;
+
+/// Jobs of one statement, as columns.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    queue: Vec<String>,
+    task: Vec<String>,
+    priority: Vec<i32>,
+    delay_ms: Vec<Option<i64>>,
+    run_at: Vec<Option<DateTime<Utc>>>,
+    max_attempts: Vec<i16>,
+    timeout_ms: Vec<Option<i32>>,
+    backoff: Vec<Option<String>>,
+    metadata: Vec<Option<String>>,
+    tags: Vec<Option<String>>,
+    payload: Vec<String>,
+    bytes: Vec<i32>,
+    pack: Vec<i32>,
+}
+
+/// What a job must share with another to lie in one pack with it.
+#[derive(PartialEq, Eq, Hash)]
+struct Lane<'a> {
+    queue: &'a str,
+    task: &'a str,
+    priority: i32,
+    delay_ms: Option<i64>,
+    run_at: Option<DateTime<Utc>>,
+}
+
+/// The pack of a lane that is being filled.
+struct Filling {
+    pack: i32,
+    jobs: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Lays jobs without unique keys out for one statement, in their order.
+    pub(crate) fn new<'a>(jobs: impl Iterator<Item = &'a CheckedJob>) -> Self {
+        let mut batch = Self::default();
+        let mut filling: HashMap<Lane<'a>, Filling> = HashMap::new();
+        let mut packs = 0;
+        for job in jobs {
+            let (delay_ms, run_at) = due(job.due);
+            let lane = Lane {
+                queue: &job.queue,
+                task: &job.task,
+                priority: job.priority,
+                delay_ms,
+                run_at,
+            };
+            let size = job.payload.size();
+            let open = filling.entry(lane).or_insert(Filling { pack: -1, jobs: 0, bytes: 0 });
+            if open.pack < 0 || open.jobs == PACK_JOBS || open.bytes + size > PACK_BYTES {
+                *open = Filling { pack: packs, jobs: 0, bytes: 0 };
+                packs += 1;
+            }
+            open.jobs += 1;
+            open.bytes += size;
+            batch.pack.push(open.pack);
+            batch.push(job, delay_ms, run_at);
+        }
+        batch
+    }
+
+    fn push(&mut self, job: &CheckedJob, delay_ms: Option<i64>, run_at: Option<DateTime<Utc>>) {
+        self.queue.push(job.queue.clone());
+        self.task.push(job.task.clone());
+        self.priority.push(job.priority);
+        self.delay_ms.push(delay_ms);
+        self.run_at.push(run_at);
+        self.max_attempts.push(job.max_attempts.try_into().unwrap_or(i16::MAX));
+        self.timeout_ms.push(job.timeout.map(|t| t.as_millis().try_into().unwrap_or(i32::MAX)));
+        self.backoff.push(job.backoff.as_ref().map(backoff_json));
+        self.metadata.push(job.metadata.as_ref().map(|json| json.as_str().to_owned()));
+        self.tags.push((!job.tags.is_empty()).then(|| serde_json::json!(job.tags).to_string()));
+        self.payload.push(job.payload.as_str().to_owned());
+        self.bytes.push(job.payload.size().try_into().unwrap_or(i32::MAX));
+    }
+
+    /// How many jobs it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.pack.len()
+    }
+}
+
+fn due(due: Due) -> (Option<i64>, Option<DateTime<Utc>>) {
+    match due {
+        Due::In(delay) => ((delay > 0).then_some(delay), None),
+        Due::At(at) => (None, Some(at)),
+        Due::Now | Due::Both => (None, None),
+    }
+}
+
+fn backoff_json(backoff: &crate::retry::Backoff) -> String {
+    serde_json::json!(backoff).to_string()
+}
+
+/// What a batch was given.
+#[derive(Debug)]
+pub(crate) struct BatchAnswer {
+    /// The ids in the jobs' order; `None` if this batch had been applied before.
+    pub(crate) ids: Option<Vec<JobId>>,
+    /// Whether a worker somewhere waits for a wake-up.
+    pub(crate) idle: bool,
+}
+
+/// What a keyed job was given.
+#[derive(Debug)]
+pub(crate) struct KeyedAnswer {
+    pub(crate) enqueued: Enqueued,
+    pub(crate) idle: bool,
+}
+
+impl Store {
+    /// Makes a producer's row, unless it exists.
+    pub(crate) async fn open_producer(&self, producer: Uuid) -> Result<()> {
+        let query = self.query(&self.sql.producer_open).bind(producer);
+        self.execute(query).await
+    }
+
+    /// The last batch that was applied for a producer, and the ids it was given.
+    pub(crate) async fn last_batch(&self, producer: Uuid) -> Result<Option<(i64, Vec<JobId>)>> {
+        let query = self.query(&self.sql.producer_last).bind(producer);
+        let rows = self.fetch_all(query).await?;
+        Ok(rows.first().map(|row| (row.get("seq"), row.get("ids"))))
+    }
+
+    /// Enqueues a batch under a producer's next number, in a transaction of its own.
+    pub(crate) async fn enqueue(
+        &self,
+        producer: Uuid,
+        seq: i64,
+        batch: &Batch,
+    ) -> Result<BatchAnswer> {
+        let query = self.enqueue_query(producer, seq, true, batch);
+        let row = self.fetch_one(query).await?;
+        Ok(BatchAnswer { ids: row.get("ids"), idle: row.get("idle") })
+    }
+
+    /// Enqueues batches in one transaction under consecutive numbers from `seq`. `done` gets
+    /// the ids of each batch as it is sent, before the commit.
+    pub(crate) async fn enqueue_all(
+        &self,
+        producer: Uuid,
+        seq: i64,
+        batches: &[Batch],
+        done: &mut Vec<Vec<JobId>>,
+    ) -> Result<bool> {
+        done.clear();
+        let mut idle = false;
+        let mut transaction = self.begin().await?;
+        for (seq, batch) in (seq..).zip(batches) {
+            let query = self.enqueue_query(producer, seq, false, batch);
+            let row = transaction.fetch_one(query).await?;
+            let ids: Option<Vec<JobId>> = row.get("ids");
+            done.push(ids.unwrap_or_default());
+            idle = row.get("idle");
+        }
+        transaction.commit().await?;
+        Ok(idle)
+    }
+
+    fn enqueue_query(
+        &self,
+        producer: Uuid,
+        seq: i64,
+        keep_ids: bool,
+        batch: &Batch,
+    ) -> super::Query {
+        let mut columns = PgArguments::default();
+        // Encoding cannot fail: the columns are plain vectors of numbers and text.
+        let encoded = columns
+            .add(producer)
+            .and_then(|()| columns.add(seq))
+            .and_then(|()| columns.add(keep_ids))
+            .and_then(|()| columns.add(&batch.queue))
+            .and_then(|()| columns.add(&batch.task))
+            .and_then(|()| columns.add(&batch.priority))
+            .and_then(|()| columns.add(&batch.delay_ms))
+            .and_then(|()| columns.add(&batch.run_at))
+            .and_then(|()| columns.add(&batch.max_attempts))
+            .and_then(|()| columns.add(&batch.timeout_ms))
+            .and_then(|()| columns.add(&batch.backoff))
+            .and_then(|()| columns.add(&batch.metadata))
+            .and_then(|()| columns.add(&batch.tags))
+            .and_then(|()| columns.add(&batch.payload))
+            .and_then(|()| columns.add(&batch.bytes))
+            .and_then(|()| columns.add(&batch.pack));
+        debug_assert!(encoded.is_ok());
+        self.query_with(&self.sql.enqueue, columns)
+    }
+
+    /// Enqueues one job by the SQL function, which knows unique keys.
+    pub(crate) async fn enqueue_keyed(&self, job: &CheckedJob) -> Result<KeyedAnswer> {
+        let query = self.keyed_query(job);
+        let row = self.fetch_one(query).await.map_err(|error| pending(error, job))?;
+        Ok(KeyedAnswer {
+            enqueued: Enqueued { id: row.get("id"), created: row.get("created") },
+            idle: row.get("idle"),
+        })
+    }
+
+    /// As [`enqueue_keyed`](Self::enqueue_keyed), inside the caller's own transaction.
+    pub(crate) async fn enqueue_in(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        job: &CheckedJob,
+    ) -> Result<Enqueued> {
+        let row = self.keyed_query(job).fetch_one(connection).await.map_err(translate)?;
+        Ok(Enqueued { id: row.get("id"), created: row.get("created") })
+    }
+
+    fn keyed_query(&self, job: &CheckedJob) -> super::Query {
+        let (delay_ms, run_at) = due(job.due);
+        self.query(&self.sql.enqueue_keyed)
+            .bind(job.task.clone())
+            .bind(job.payload.as_str().to_owned())
+            .bind(job.queue.clone())
+            .bind(job.priority)
+            .bind(run_at)
+            .bind(delay_ms)
+            .bind(i32::try_from(job.max_attempts).unwrap_or(i32::MAX))
+            .bind(job.unique_key.clone())
+            .bind(job.timeout.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX)))
+            .bind(job.backoff.as_ref().map(backoff_json))
+            .bind((!job.tags.is_empty()).then(|| job.tags.clone()))
+            .bind(job.metadata.as_ref().map(|json| json.as_str().to_owned()))
+    }
+}
+
+/// A wait for a lock in this statement is a wait for the key.
+fn pending(error: Error, job: &CheckedJob) -> Error {
+    if error.kind() != ErrorKind::Timeout {
+        return error;
+    }
+    let message = format!(
+        "another transaction holds unique_key {:?} of task {:?} and has not ended: try again when \
+         it has",
+        job.unique_key.as_deref().unwrap_or_default(),
+        job.task
+    );
+    Error::new(ErrorKind::UniquePending, message).with_source(error)
+}

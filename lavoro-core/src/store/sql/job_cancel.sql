@@ -1,0 +1,2 @@
+-- Cancels job $1.
+select lavoro.cancel($1) as state

@@ -1,0 +1,5 @@
+-- One job.
+select id, task, queue, state, priority, attempt, max_attempts, run_at, created_at, started_at,
+       finished_at, worker, payload, result, errors, tags, metadata, unique_key
+from lavoro.jobs
+where id = $1

@@ -1,0 +1,236 @@
+//! Claiming jobs for free slots.
+//!
+//! A queue is hot while its claims come back full. A claim that comes back short asks (peek)
+//! whether anything is left; if others were merely holding it at that moment, the next claim
+//! looks past what they hold. When all queues are cold the worker says so, looks once more, and
+//! then waits for a hint or the next poll.
+
+use super::board::Board;
+use super::wake::Hints;
+use crate::error::Result;
+use crate::options::Timing;
+use crate::service::Patience;
+use crate::store::{Claim, Claimed, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// About how many bytes of payload one claim takes.
+const BYTES: i64 = 16 << 20;
+/// How many jobs one claim takes at most.
+const JOBS: usize = 1000;
+/// How many packs that others hold a claim looks past.
+const SLACK: u32 = 64;
+/// How often in a row a claim that got nothing is tried again before the next poll.
+const MISSES: u32 = 20;
+/// After how long without an idle moment the worker stops asking for hints.
+const BUSY: Duration = Duration::from_millis(500);
+
+/// The loop that claims.
+pub(super) struct Fetcher {
+    pub(super) store: Arc<Store>,
+    pub(super) board: Arc<Board>,
+    pub(super) hints: Arc<Hints>,
+    pub(super) worker: Arc<AtomicI64>,
+    pub(super) tasks: Arc<[String]>,
+    pub(super) timing: Timing,
+    pub(super) stop: CancellationToken,
+}
+
+/// What is known of a queue.
+#[derive(Debug, Clone, Copy)]
+struct Heat {
+    hot: bool,
+    /// How often in a row others held what was there.
+    misses: u32,
+    /// How many jobs a pack held lately.
+    pack: f64,
+}
+
+impl Default for Heat {
+    fn default() -> Self {
+        Self { hot: true, misses: 0, pack: 1.0 }
+    }
+}
+
+/// What the loop remembers.
+#[derive(Debug, Default)]
+struct Memory {
+    heat: BTreeMap<Arc<str>, Heat>,
+    /// Whether the database says that this worker waits for hints.
+    idle: bool,
+    idle_at: Option<Instant>,
+    poll_at: Option<Instant>,
+}
+
+impl Fetcher {
+    /// Claims until it is told to stop. An answer that is under way then is still taken in.
+    pub(super) async fn run(self) {
+        let mut memory = Memory::default();
+        let mut patience = Patience::default();
+        while !self.stop.is_cancelled() {
+            match self.step(&mut memory).await {
+                Ok(()) => patience.reset(),
+                Err(error) => {
+                    let pause = patience.next_after("claiming", &error);
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.stop.cancelled() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn step(&self, memory: &mut Memory) -> Result<()> {
+        let free = self.board.free();
+        if free.is_empty() {
+            return self.wait_for_slot(memory).await;
+        }
+        self.take_hints(memory, &free);
+        let mut claimed = false;
+        for (queue, slots) in &free {
+            let heat = memory.heat.entry(Arc::clone(queue)).or_default();
+            // Slots may have gone to another queue's jobs meanwhile.
+            let slots =
+                self.board.free().iter().find(|(q, _)| q == queue).map_or(0, |f| f.1.min(*slots));
+            if heat.hot && slots > 0 && !self.stop.is_cancelled() {
+                self.claim(queue, slots.min(JOBS), heat).await?;
+                claimed = true;
+            }
+        }
+        if claimed { Ok(()) } else { self.wait_for_work(memory, &free).await }
+    }
+
+    /// Queues that were named become hot; a message that may have been missed means a poll.
+    fn take_hints(&self, memory: &mut Memory, free: &[(Arc<str>, usize)]) {
+        let named = self.hints.take();
+        for (queue, _) in free {
+            if named.contains(&**queue) {
+                memory.heat.entry(Arc::clone(queue)).or_default().hot = true;
+            }
+        }
+    }
+
+    async fn claim(&self, queue: &Arc<str>, slots: usize, heat: &mut Heat) -> Result<()> {
+        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small and positive"
+        )]
+        let packs = (f64::from(slots) / heat.pack).ceil() as u32 + 1;
+        let depth = packs.min(slots) + if heat.misses > 0 { SLACK } else { 0 };
+        let claim = Claim {
+            worker: self.worker.load(Ordering::Acquire),
+            token: Uuid::new_v4(),
+            queue: Arc::clone(queue),
+            slots,
+            tasks: Arc::clone(&self.tasks),
+            bytes: BYTES,
+            suspect: self.board.may_take_suspect(),
+            depth,
+        };
+        let claimed = match self.store.claim(&claim).await {
+            Err(error) if error.is_transient() => self.recover(&claim).await,
+            answer => answer?,
+        };
+        let (got, packs) = (claimed.jobs.len(), claimed.packs);
+        self.board.stock(claimed.jobs);
+        if got > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let pack = got as f64 / f64::from(packs.max(1));
+            heat.pack = if packs >= depth && got < slots as usize { 1.0 } else { pack.max(1.0) };
+        }
+        if got == slots as usize {
+            heat.misses = 0;
+            return Ok(());
+        }
+        heat.hot = self.peek(std::iter::once(queue)).await?.contains(&**queue);
+        heat.misses = if heat.hot && got == 0 { heat.misses + 1 } else { 0 };
+        if heat.misses > MISSES {
+            // Someone holds it for long: look again with the next poll.
+            (heat.hot, heat.misses) = (false, 0);
+        } else if heat.misses > 0 {
+            // Those who hold it need a moment; the fleet must not come back as one.
+            let moment = Duration::from_micros(rand::random_range(200..3000));
+            tokio::time::sleep(moment * heat.misses.div_ceil(4)).await;
+        }
+        Ok(())
+    }
+
+    /// A claim's reply was lost: finds out what it got, for as long as that takes, since nobody
+    /// else would run those jobs while this worker lives.
+    async fn recover(&self, claim: &Claim) -> Claimed {
+        let mut patience = Patience::default();
+        loop {
+            match self.store.resolve(claim).await {
+                Ok(claimed) => return claimed,
+                Err(error) => {
+                    let pause = patience.next_after("recovering a claim", &error);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Which of the queues have work for us.
+    async fn peek(&self, queues: impl Iterator<Item = &Arc<str>>) -> Result<BTreeSet<String>> {
+        let queues = queues.map(ToString::to_string).collect();
+        let suspect = self.board.may_take_suspect();
+        Ok(self.store.peek(queues, &self.tasks, suspect).await?.into_iter().collect())
+    }
+
+    /// Every slot is taken.
+    async fn wait_for_slot(&self, memory: &mut Memory) -> Result<()> {
+        let since = memory.idle_at.get_or_insert_with(Instant::now);
+        if memory.idle && since.elapsed() > BUSY {
+            self.store.set_idle(self.worker.load(Ordering::Acquire), false).await?;
+            memory.idle = false;
+        }
+        tokio::select! {
+            () = self.board.freed.notified() => {}
+            () = self.stop.cancelled() => {}
+        }
+        Ok(())
+    }
+
+    /// Nothing is to be had for the free slots.
+    async fn wait_for_work(&self, memory: &mut Memory, free: &[(Arc<str>, usize)]) -> Result<()> {
+        memory.idle_at = Some(Instant::now());
+        let must_say = !memory.idle;
+        if must_say {
+            self.store.set_idle(self.worker.load(Ordering::Acquire), true).await?;
+            memory.idle = true;
+        }
+        let poll_at = *memory.poll_at.get_or_insert_with(|| Instant::now() + self.timing.poll);
+        if !must_say {
+            tokio::select! {
+                () = tokio::time::sleep_until(poll_at) => {}
+                () = self.hints.heard.notified() => {}
+                () = self.board.freed.notified() => return Ok(()),
+                () = self.stop.cancelled() => return Ok(()),
+            }
+            // A hint names its queue; anything else is a reason to look.
+            if self.hints_name_ours(memory, free) {
+                return Ok(());
+            }
+        }
+        memory.poll_at = None;
+        for queue in self.peek(free.iter().map(|(queue, _)| queue)).await? {
+            if let Some(heat) = memory.heat.get_mut(queue.as_str()) {
+                heat.hot = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn hints_name_ours(&self, memory: &mut Memory, free: &[(Arc<str>, usize)]) -> bool {
+        self.take_hints(memory, free);
+        free.iter().any(|(queue, _)| memory.heat.get(queue).is_some_and(|heat| heat.hot))
+    }
+}

@@ -1,0 +1,259 @@
+//! The pull interface: what bindings, and the Rust worker itself, are built on.
+
+use super::board::{Board, Report as Judged};
+use super::deadline::Deadlines;
+use super::fetch::Fetcher;
+use super::finisher::{Finisher, Report};
+use super::heartbeat::{Heartbeat, Pulse};
+use super::wake::{Ear, Hints};
+use crate::client::Lavoro;
+use crate::error::Result;
+use crate::job::{Job, JobId};
+use crate::maintenance::Maintenance;
+use crate::options::WorkerOptions;
+use crate::outcome::{Outcome, Verdict};
+use crate::runtime::Runtime;
+use crate::service::Service;
+use crate::store::{Registration, Store};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What a handler made of its job.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The job's number.
+    pub job: JobId,
+    /// The token that the job was handed out under.
+    pub token: Uuid,
+    /// What the handler says.
+    pub outcome: Outcome,
+}
+
+/// A worker without handlers: a program asks for jobs, runs them in its own way, and reports
+/// their outcomes. Leases, heartbeats, claims and completions live on Lavoro's own threads.
+///
+/// Usable from any thread and any async executor.
+#[derive(Debug)]
+pub struct PullWorker {
+    lavoro: Lavoro,
+    runtime: Arc<Runtime>,
+    store: Arc<Store>,
+    board: Arc<Board>,
+    worker: Arc<AtomicI64>,
+    reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
+    stop: CancellationToken,
+    parts: tokio::sync::Mutex<Option<Parts>>,
+}
+
+/// What runs in the background, in the order in which it is ended.
+#[derive(Debug)]
+struct Parts {
+    fetcher: JoinHandle<()>,
+    services: Vec<Service>,
+    maintenance: Option<Maintenance>,
+    finisher: Finisher,
+    heartbeat: Heartbeat,
+}
+
+impl PullWorker {
+    /// Registers the worker and starts claiming.
+    ///
+    /// # Errors
+    /// `invalid_option`, `invalid_queue`, `invalid_task`, or what is wrong with the database.
+    pub async fn start(lavoro: &Lavoro, options: WorkerOptions) -> Result<Self> {
+        options.check()?;
+        let lavoro = lavoro.clone();
+        let lent = lavoro.clone();
+        lavoro.run(async move { Self::open(lent, &options).await }).await
+    }
+
+    async fn open(lavoro: Lavoro, options: &WorkerOptions) -> Result<Self> {
+        let (runtime, store) = (Arc::clone(lavoro.runtime()), Arc::clone(lavoro.store()));
+        let handle = runtime.handle().clone();
+        let registration = registration(options);
+        let worker = Arc::new(AtomicI64::new(store.start_worker(&registration).await?));
+        let board = Arc::new(Board::new(options));
+        let finisher = Finisher::start(&handle, Arc::clone(&store), Arc::clone(&board));
+        let reports = finisher.sender();
+        let heartbeat = Heartbeat::start(Pulse {
+            store: Arc::clone(&store),
+            board: Arc::clone(&board),
+            registration,
+            worker: Arc::clone(&worker),
+            timing: options.timing,
+            reports: reports.downgrade(),
+        })?;
+        let hints = Arc::new(Hints::new(options.queues.keys().cloned().collect()));
+        let deadlines = Deadlines { board: Arc::clone(&board), reports: reports.downgrade() };
+        let sooner = Arc::clone(&board.sooner);
+        let ear = Ear::new(Arc::clone(&store), Arc::clone(&hints));
+        let services = vec![
+            Service::start(&handle, ear, Arc::default()),
+            Service::start(&handle, deadlines, sooner),
+        ];
+        let maintenance = options
+            .maintenance
+            .then(|| Maintenance::start(&handle, &store, options.timing, &hints.heard));
+        let stop = CancellationToken::new();
+        let fetcher = Fetcher {
+            store: Arc::clone(&store),
+            board: Arc::clone(&board),
+            hints,
+            worker: Arc::clone(&worker),
+            tasks: options.tasks.clone().into(),
+            timing: options.timing,
+            stop: stop.clone(),
+        };
+        let fetcher = handle.spawn(fetcher.run());
+        let parts = Parts { fetcher, services, maintenance, finisher, heartbeat };
+        Ok(Self {
+            lavoro,
+            runtime,
+            store,
+            board,
+            worker,
+            reports: Mutex::new(Some(reports)),
+            stop,
+            parts: tokio::sync::Mutex::new(Some(parts)),
+        })
+    }
+
+    /// The worker's number in the database.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.worker.load(Ordering::Acquire)
+    }
+
+    /// The client that the worker was started from.
+    #[must_use]
+    pub fn lavoro(&self) -> &Lavoro {
+        &self.lavoro
+    }
+
+    /// Waits for jobs and hands out up to `max` of them. Their attempts are running from then
+    /// on. An empty answer means that the worker stops and no more will come.
+    ///
+    /// Dropping the future loses nothing: jobs stay in the worker until they are handed out.
+    pub async fn next_jobs(&self, max: usize) -> Vec<Job> {
+        loop {
+            let stocked = self.board.stocked.notified();
+            tokio::pin!(stocked);
+            stocked.as_mut().enable();
+            match self.board.hand_out(max) {
+                Some(jobs) if jobs.is_empty() => stocked.await,
+                Some(jobs) => return jobs,
+                None => return Vec::new(),
+            }
+        }
+    }
+
+    /// Reports outcomes. Their slots are free at once; the answer, in the same order, comes when
+    /// each is committed or known to be refused. Dropping the future does not take them back.
+    pub async fn finish(&self, batch: Vec<Finish>) -> Vec<Verdict> {
+        let waiting: Vec<_> = batch.into_iter().map(|finish| self.report(finish)).collect();
+        let mut verdicts = Vec::with_capacity(waiting.len());
+        for verdict in waiting {
+            verdicts.push(match verdict {
+                Some(verdict) => verdict.await.unwrap_or(Verdict::Stale),
+                None => Verdict::Stale,
+            });
+        }
+        verdicts
+    }
+
+    fn report(&self, finish: Finish) -> Option<oneshot::Receiver<Verdict>> {
+        match self.board.report((finish.job, finish.token), finish.outcome) {
+            Judged::Send(ticket, outcome) => {
+                let (reply, verdict) = oneshot::channel();
+                let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+                reports.as_ref()?.send((ticket, outcome, Some(reply))).ok()?;
+                Some(verdict)
+            }
+            Judged::Late => None,
+        }
+    }
+
+    /// Stops: claims no more, waits for running handlers at most as long as `timeout`, tells
+    /// those that still run to stop and hands their jobs back uncounted, and records every
+    /// outcome. Answers whether all handlers had returned in time. Later calls do nothing.
+    pub async fn stop(&self, timeout: Duration) -> bool {
+        self.stop.cancel();
+        let Some(parts) = self.parts.lock().await.take() else { return self.board.is_drained() };
+        let _ = parts.fetcher.await;
+        self.release(self.board.close());
+        let drained = tokio::time::timeout(timeout, self.drained()).await.is_ok();
+        if !drained {
+            self.release(self.board.abandon());
+        }
+        if let Some(maintenance) = parts.maintenance {
+            maintenance.stop().await;
+        }
+        for service in parts.services {
+            service.stop().await;
+        }
+        drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
+        parts.finisher.close(Duration::from_secs(30)).await;
+        parts.heartbeat.stop().await;
+        if let Err(error) = self.store.end_worker(self.id()).await {
+            tracing::warn!(%error, "the worker's end could not be recorded");
+        }
+        drained
+    }
+
+    async fn drained(&self) {
+        loop {
+            let drained = self.board.drained.notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
+            if self.board.is_drained() {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    fn release(&self, tickets: Vec<crate::job::Ticket>) {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reports) = reports.as_ref() {
+            for ticket in tickets {
+                let _ = reports.send((ticket, Outcome::Release, None));
+            }
+        }
+    }
+
+    /// Runs work on Lavoro's own threads.
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+}
+
+impl Drop for PullWorker {
+    fn drop(&mut self) {
+        // Not stopped: claiming ends, and what is held is rescued by others after a lease.
+        self.stop.cancel();
+    }
+}
+
+fn registration(options: &WorkerOptions) -> Registration {
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "unknown".to_owned());
+    let pid = std::process::id();
+    let tasks: HashSet<&String> = options.tasks.iter().collect();
+    Registration {
+        name: options.name.clone().unwrap_or_else(|| format!("{host}:{pid}")),
+        host,
+        pid,
+        language: options.language.clone(),
+        lease_ms: i32::try_from(options.timing.lease.as_millis()).unwrap_or(i32::MAX),
+        queues: serde_json::json!(options.queues).to_string(),
+        tasks: tasks.into_iter().cloned().collect(),
+    }
+}

@@ -1,0 +1,137 @@
+-- Enqueueing from any driver, inside the caller's transaction.
+
+-- Enqueues a job. With a unique_key that a job of this queue and task already holds, returns
+-- that job's id and created = false.
+create function lavoro.enqueue_unique(
+    task         text,
+    payload      jsonb default '{}',
+    queue        text default 'default',
+    priority     integer default 0,
+    run_at       timestamptz default null,
+    delay        interval default null,
+    max_attempts integer default null,
+    unique_key   text default null,
+    timeout      interval default null,
+    backoff      jsonb default null,
+    tags         text[] default null,
+    metadata     jsonb default null
+) returns table (id bigint, created boolean)
+language plpgsql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+    due constant timestamptz := lavoro.due_at(run_at, delay);
+    bytes integer;
+    timeout_ms bigint;
+    tag text;
+begin
+    perform lavoro.check_name('task', task, 255, 'LV001');
+    perform lavoro.check_name('queue', queue, 255, 'LV002');
+    bytes := lavoro.check_json('payload', payload, 1048576);
+    perform lavoro.check_range('max_attempts', max_attempts, 1, 1000);
+    if priority is null then
+        raise exception 'priority is null: it takes a whole number' using errcode = 'LV008';
+    end if;
+    if timeout is not null then
+        timeout_ms := ceil(extract(epoch from timeout) * 1000);
+        perform lavoro.check_range('timeout (milliseconds)', timeout_ms, 1, 1209600000);
+    end if;
+    if metadata is not null then
+        if jsonb_typeof(metadata) <> 'object' then
+            raise exception 'metadata is no JSON object' using errcode = 'LV008';
+        end if;
+        perform lavoro.check_json('metadata', metadata, 65536);
+    end if;
+    if backoff is not null then
+        perform lavoro.check_backoff(backoff);
+    end if;
+    if tags is not null then
+        perform lavoro.check_range('number of tags', cardinality(tags), 0, 32);
+        foreach tag in array tags loop
+            perform lavoro.check_name('tag', tag, 255, 'LV008');
+        end loop;
+    end if;
+
+    id := nextval('lavoro.job_id_seq');
+    created := true;
+    if unique_key is not null then
+        perform lavoro.check_name('unique_key', unique_key, 512, 'LV010');
+        -- Waits for another transaction that holds the key and has not ended. Then the key's
+        -- job may have ended as well, so look again until one side of the race is decided.
+        loop
+            insert into lavoro.unique_key as u (queue, task, key, job_id)
+            values (queue, task, unique_key, id)
+            on conflict do nothing;
+            exit when found;
+            select u.job_id into id from lavoro.unique_key u
+            where u.queue = enqueue_unique.queue and u.task = enqueue_unique.task
+              and u.key = enqueue_unique.unique_key;
+            if found then
+                created := false;
+                return next;
+                return;
+            end if;
+            id := nextval('lavoro.job_id_seq');
+        end loop;
+    end if;
+
+    insert into lavoro.job (id, run_at, priority, timeout_ms, max_attempts, queue, task, unique_key,
+                            tags, backoff, metadata, payload)
+    values (id, due, priority, timeout_ms, coalesce(max_attempts, 20), queue, task, unique_key,
+            tags, backoff, metadata, payload);
+    if due > clock_timestamp() then
+        insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
+        values (id, due, priority, bytes, 0, false, queue, task, array[id]);
+    else
+        insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
+        values (id, priority, bytes, 0, false, queue, task, array[id]);
+    end if;
+    return next;
+end
+$$;
+
+-- Raises unless value is a backoff: {"kind": "exponential" | "linear" | "fixed", "base_ms": n, "max_ms": n, "jitter": 0..1}.
+create function lavoro.check_backoff(value jsonb)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+begin
+    if jsonb_typeof(value) is distinct from 'object'
+       or value ->> 'kind' is null
+       or value ->> 'kind' not in ('exponential', 'linear', 'fixed')
+       or jsonb_typeof(value -> 'base_ms') is distinct from 'number'
+       or jsonb_typeof(value -> 'max_ms') is distinct from 'number'
+       or jsonb_typeof(value -> 'jitter') is distinct from 'number'
+       or not jsonb_path_exists(value, '$ ? (@.base_ms >= 0 && @.base_ms <= @.max_ms
+            && @.base_ms.floor() == @.base_ms && @.max_ms.floor() == @.max_ms
+            && @.max_ms <= 315360000000 && @.jitter >= 0 && @.jitter <= 1)')
+    then
+        raise exception 'backoff is not understood: it takes kind (exponential, linear or fixed), whole base_ms <= max_ms <= 315360000000, and jitter from 0 to 1'
+            using errcode = 'LV008';
+    end if;
+end
+$$;
+
+-- As enqueue_unique, returning only the id.
+create function lavoro.enqueue(
+    task         text,
+    payload      jsonb default '{}',
+    queue        text default 'default',
+    priority     integer default 0,
+    run_at       timestamptz default null,
+    delay        interval default null,
+    max_attempts integer default null,
+    unique_key   text default null,
+    timeout      interval default null,
+    backoff      jsonb default null,
+    tags         text[] default null,
+    metadata     jsonb default null
+) returns bigint
+language sql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+    select e.id from lavoro.enqueue_unique(task, payload, queue, priority, run_at, delay, max_attempts,
+                                           unique_key, timeout, backoff, tags, metadata) e
+$$;
