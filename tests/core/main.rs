@@ -1,0 +1,11 @@
+//! The guarantees of the core, one file each, on a real PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test ends by panicking, and tells its story in one piece"
+)]
+
+mod life;

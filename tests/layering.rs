@@ -1,0 +1,133 @@
+//! The layers of `lavoro-core` depend on each other in one direction only.
+
+#![allow(clippy::unwrap_used, reason = "a test ends by panicking")]
+
+use std::path::{Path, PathBuf};
+
+/// What each module of the core may use. `error` is used by all; what is not listed here does
+/// not exist.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("clock", &[]),
+    ("limits", &[]),
+    ("embedded", &[]),
+    ("signal", &[]),
+    ("json", &["limits"]),
+    ("retry", &[]),
+    ("outcome", &["json", "limits"]),
+    ("job", &["json", "limits", "retry", "signal"]),
+    ("options", &["job", "limits"]),
+    ("runtime", &[]),
+    ("service", &[]),
+    ("store", &["job", "outcome", "retry", "signal"]),
+    ("maintenance", &["clock", "options", "outcome", "service", "store"]),
+    (
+        "client",
+        &["embedded", "job", "limits", "maintenance", "options", "runtime", "service", "store"],
+    ),
+    (
+        "worker",
+        &[
+            "client",
+            "clock",
+            "job",
+            "maintenance",
+            "options",
+            "outcome",
+            "runtime",
+            "service",
+            "signal",
+            "store",
+        ],
+    ),
+];
+
+/// Modules that know neither tokio's runtime nor the database.
+const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "options"];
+
+fn core() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")
+}
+
+fn sources(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.flat_map(|path| sources(&path)).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    files
+}
+
+/// The modules with their source files.
+fn modules() -> Vec<(String, Vec<PathBuf>)> {
+    let entries = std::fs::read_dir(core()).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), sources(&path)))
+        .filter(|(name, _)| name != "lib")
+        .collect()
+}
+
+/// The modules that a source file names as `crate::module`.
+fn uses(source: &str) -> Vec<&str> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""))
+        .collect()
+}
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    for (module, files) in modules() {
+        let allowed = ALLOWED.iter().find(|(name, _)| *name == module);
+        let (_, allowed) = allowed.unwrap_or_else(|| {
+            unreachable!("module {module} has no place among the layers: give it one in ALLOWED")
+        });
+        for file in files {
+            let source = std::fs::read_to_string(&file).unwrap();
+            for used in uses(&source) {
+                let is_type = used.starts_with(char::is_uppercase); // re-exported errors
+                let fine = is_type || used == module || used == "error" || allowed.contains(&used);
+                assert!(fine, "{} uses crate::{used}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn pure_modules_know_no_runtime_and_no_database() {
+    for (module, files) in modules().into_iter().filter(|(name, _)| PURE.contains(&name.as_str())) {
+        for file in files {
+            let source = std::fs::read_to_string(&file).unwrap();
+            assert!(!source.contains("sqlx::") && !source.contains("tokio::"), "{module}");
+        }
+    }
+}
+
+#[test]
+fn only_the_store_speaks_sql() {
+    let verbs = ["select ", "insert into ", "delete from ", "update lavoro"];
+    for (module, files) in modules().into_iter().filter(|(name, _)| name != "store") {
+        for file in files.iter().filter(|_| module != "embedded") {
+            let source = std::fs::read_to_string(file).unwrap();
+            let found = verbs.iter().find(|verb| source.contains(&format!("\"{verb}")));
+            assert!(found.is_none(), "{} holds SQL", file.display());
+        }
+    }
+}
+
+#[test]
+fn no_statement_selects_everything() {
+    let sql = sources_of_sql(&core().join("store/sql"));
+    assert!(sql.len() > 20);
+    for (path, text) in sql {
+        assert!(!text.to_lowercase().contains("select *"), "{}", path.display());
+        assert!(text.starts_with("-- "), "{} does not say what it is for", path.display());
+        assert_eq!(text.matches(';').filter(|_| !text.contains("--")).count(), 0);
+    }
+}
+
+fn sources_of_sql(path: &Path) -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}

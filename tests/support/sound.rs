@@ -1,0 +1,61 @@
+//! What must be true of the tables at any moment, whatever happened before.
+
+use crate::Database;
+use sqlx::Row as _;
+
+/// Jobs by how many places they are in: every job is in exactly one of outcome, ready,
+/// scheduled and (without an outcome) lease.
+const MISPLACED: &str = "
+    with place as (
+        select job_id, 'outcome' as place from lavoro.outcome
+        union all select unnest(jobs), 'ready' from lavoro.ready
+        union all select unnest(jobs), 'scheduled' from lavoro.scheduled
+        union all select u, 'lease' from lavoro.lease, unnest(jobs) as u
+                  where u not in (select job_id from lavoro.outcome)
+    )
+    select j.id, coalesce(string_agg(p.place, ', ' order by p.place), 'nowhere') as places
+    from lavoro.job j
+    left join place p on p.job_id = j.id
+    group by j.id
+    having count(p.place) <> 1
+    limit 10";
+
+/// Packs that `withdraw` and the view could not find, or whose lane is not their jobs'.
+const BAD_PACKS: &str = "
+    select r.id
+    from lavoro.ready r, unnest(r.jobs) as u
+    join lavoro.job j on j.id = u
+    where r.id <> r.jobs[1] or u >> 10 <> r.id >> 10
+       or (j.queue, j.task, j.priority) <> (r.queue, r.task, r.priority)
+    limit 10";
+
+/// Unique keys without a job that has yet to end, and such jobs without their keys.
+const BAD_KEYS: &str = "
+    select k.job_id
+    from lavoro.unique_key k
+    where exists (select from lavoro.outcome o where o.job_id = k.job_id)
+    union all
+    select j.id
+    from lavoro.job j
+    where j.unique_key is not null
+      and not exists (select from lavoro.outcome o where o.job_id = j.id)
+      and not exists (select from lavoro.unique_key k where k.job_id = j.id)
+    limit 10";
+
+impl Database {
+    /// Fails unless every job is in exactly one place, every pack in its lane, and every unique
+    /// key with its job.
+    ///
+    /// # Panics
+    /// If not.
+    pub async fn assert_sound(&self) {
+        let rows = sqlx::query(MISPLACED).fetch_all(&self.pool).await.unwrap();
+        let misplaced: Vec<(i64, String)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
+        assert!(misplaced.is_empty(), "jobs not in exactly one place: {misplaced:?}");
+        for (what, sql) in [("packs", BAD_PACKS), ("unique keys", BAD_KEYS)] {
+            let rows = sqlx::query(sql).fetch_all(&self.pool).await.unwrap();
+            let bad: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+            assert!(bad.is_empty(), "bad {what}: {bad:?}");
+        }
+    }
+}
