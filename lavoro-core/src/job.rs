@@ -312,11 +312,11 @@ pub(crate) struct CheckedJob {
 
 /// What an enqueue did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Enqueued {
+pub(crate) struct Enqueued {
     /// The job's number; with a unique key that another job holds, that job's.
-    pub id: JobId,
+    pub(crate) id: JobId,
     /// Whether the job is new.
-    pub created: bool,
+    pub(crate) created: bool,
 }
 
 /// What it takes to end an attempt: who runs which job, under which lease.
@@ -516,6 +516,7 @@ pub struct JobInfo {
     pub unique_key: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_string<S: serde::Serializer>(id: &JobId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }

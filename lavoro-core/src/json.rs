@@ -68,8 +68,7 @@ impl Json {
 
 /// Makes a handler's result fit to be stored: what cannot be kept is replaced by a note, since
 /// refusing it would lose the outcome of a job that succeeded.
-#[must_use]
-pub fn sanitise_result(text: &str) -> Json {
+pub(crate) fn sanitise_result(text: &str) -> Json {
     if let Ok(json) = Json::parse("result", text.as_bytes(), RESULT_BYTES) {
         return json;
     }
@@ -89,8 +88,7 @@ pub fn sanitise_result(text: &str) -> Json {
 
 /// Makes any text fit for a text column of PostgreSQL: without NUL, and at most `max` bytes by
 /// leaving out its middle.
-#[must_use]
-pub fn sanitise_text(text: &str, max: usize) -> String {
+pub(crate) fn sanitise_text(text: &str, max: usize) -> String {
     let clean = text.replace('\0', "\u{fffd}");
     if clean.len() <= max {
         return clean;

@@ -30,9 +30,9 @@ pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=1000;
 pub const TAGS: usize = 32;
 /// How long one attempt may be allowed to take.
 pub const TIMEOUT: RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(14 * 24 * 3600);
+    Duration::from_millis(1)..=Duration::from_hours(14 * 24);
 /// How long a job may be delayed: 3650 days.
-pub const DELAY: Duration = Duration::from_secs(3650 * 24 * 3600);
+pub const DELAY: Duration = Duration::from_hours(3650 * 24);
 /// The years that `run_at` may lie in.
 pub const RUN_AT_YEARS: RangeInclusive<i32> = 1970..=9999;
 /// How many jobs of one queue a worker may run at once.

@@ -55,7 +55,7 @@ impl ConnectOptions {
 
     pub(crate) fn check(&self) -> Result<()> {
         limits::check_range("pool_size", &self.pool_size, &(1..=100))?;
-        let waits = Duration::from_millis(100)..=Duration::from_secs(3600);
+        let waits = Duration::from_millis(100)..=Duration::from_hours(1);
         limits::check_range("enqueue_timeout", &self.enqueue_timeout, &waits)?;
         limits::check_range("statement_timeout", &self.statement_timeout, &waits)?;
         if let Some(schema) = &self.schema {
@@ -106,13 +106,13 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        let day = Duration::from_secs(24 * 3600);
+        let day = Duration::from_hours(24);
         Self {
             heartbeat: Duration::from_secs(3),
             lease: Duration::from_secs(15),
             scan: Duration::from_secs(1),
             poll: Duration::from_millis(200),
-            prune: Duration::from_secs(60),
+            prune: Duration::from_mins(1),
             keep_completed: 7 * day,
             keep_discarded: 30 * day,
         }
@@ -121,7 +121,7 @@ impl Default for Timing {
 
 impl Timing {
     pub(crate) fn check(&self) -> Result<()> {
-        let long = Duration::from_secs(24 * 3600);
+        let long = Duration::from_hours(24);
         let tick = Duration::from_millis(10);
         limits::check_range("heartbeat", &self.heartbeat, &(tick..=long))?;
         limits::check_range("lease", &self.lease, &(4 * self.heartbeat..=long))?;

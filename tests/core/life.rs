@@ -36,11 +36,10 @@ async fn every_outcome_leads_to_its_state() {
         .handler("end", |job: Job| async move {
             let how: String = job.payload().unwrap();
             match how.as_str() {
-                "complete" => Outcome::complete(),
                 "cancel" => Outcome::cancel("not needed"),
                 "fail" => Outcome::fail("hopeless"),
                 "retry" if job.attempt() < 3 => Outcome::retry_in(Duration::ZERO, "not yet"),
-                "snooze" if job.tags().is_empty() => Outcome::snooze(Duration::from_secs(3600)),
+                "snooze" if job.tags().is_empty() => Outcome::snooze(Duration::from_hours(1)),
                 "panic" => panic!("handler broke"),
                 _ => Outcome::complete(),
             }

@@ -8,4 +8,6 @@
     reason = "a test ends by panicking, and tells its story in one piece"
 )]
 
+mod faults;
 mod life;
+mod worker;

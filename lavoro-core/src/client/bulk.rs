@@ -53,7 +53,9 @@ impl Bulk {
         }
         if idle {
             let queues: BTreeSet<&str> = jobs.iter().map(|job| job.queue.as_str()).collect();
-            queues.into_iter().for_each(|queue| hinter.hint(queue));
+            for queue in queues {
+                hinter.hint(queue);
+            }
         }
         Ok(answers.into_iter().flatten().collect())
     }

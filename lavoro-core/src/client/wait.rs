@@ -45,19 +45,17 @@ async fn watch(store: Arc<Store>, mut waiting: mpsc::UnboundedReceiver<Call>) {
         let news = if watched.is_empty() {
             waiting.recv().await
         } else {
-            match tokio::time::timeout(pause, waiting.recv()).await {
-                Ok(news) => news,
-                Err(_) => {
-                    pause = match look(&store, &mut watched).await {
-                        Ok(()) => {
-                            patience.reset();
-                            (pause * 2).min(PAUSES.1)
-                        }
-                        Err(error) => patience.next_after("waiting for jobs", &error),
-                    };
-                    continue;
-                }
-            }
+            let Ok(news) = tokio::time::timeout(pause, waiting.recv()).await else {
+                pause = match look(&store, &mut watched).await {
+                    Ok(()) => {
+                        patience.reset();
+                        (pause * 2).min(PAUSES.1)
+                    }
+                    Err(error) => patience.next_after("waiting for jobs", &error),
+                };
+                continue;
+            };
+            news
         };
         let Some((id, reply)) = news else { return };
         watched.entry(id).or_default().push(reply);

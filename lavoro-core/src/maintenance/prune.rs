@@ -31,6 +31,9 @@ impl Step for Pruner {
     async fn run_once(&mut self) -> Result<Duration> {
         let keep = (self.timing.keep_completed, self.timing.keep_discarded);
         let pruned = self.store.prune(self.after, JOBS, keep, None).await?;
+        if pruned.deleted > 0 {
+            tracing::debug!(jobs = pruned.deleted, "pruned ended jobs");
+        }
         if let Some(next) = pruned.next {
             self.after = next;
             return Ok(Duration::from_millis(10)); // leaves room for others

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How many leases one transaction takes apart.
-const LEASES: i64 = 100;
+const LEASES: usize = 100;
 
 /// Watches heartbeats and takes the leases of the lost apart.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Rescuer {
             }
             // Leases with jobs that a user's transaction is completing stay, and are looked at
             // again with the next scan.
-            if moved == 0 || rescued.leases < LEASES.unsigned_abs() as usize {
+            if moved == 0 || rescued.leases < LEASES {
                 return self.store.end_silent(worker).await;
             }
         }
@@ -101,7 +101,7 @@ impl Step for Rescuer {
 /// One that was merely leased beside others is not blamed: it returns as a suspect, and the
 /// attempt is not counted. One that ran as a suspect was alone among its kind in that process,
 /// so the loss counts as its failure.
-fn judge(held: Held) -> std::result::Result<Return, Ending> {
+fn judge(held: &Held) -> std::result::Result<Return, Ending> {
     let failure = |what: &str| Some(Failure::new(FailureKind::Lost, what));
     if !held.suspect {
         return Ok(Return {

@@ -49,7 +49,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(options.pool_size)
             .acquire_timeout(options.deadline.min(Duration::from_secs(10)))
-            .max_lifetime(Duration::from_secs(1800))
+            .max_lifetime(Duration::from_mins(30))
             .test_before_acquire(false) // costs a round trip; a stale connection is tried again
             .connect_lazy_with(server.clone());
         Ok(Self {

@@ -157,11 +157,14 @@ impl Store {
     pub(crate) async fn rescue(
         &self,
         worker: &super::SilentWorker,
-        limit: i64,
-        judge: impl Fn(Held) -> std::result::Result<Return, Ending> + Send + Sync,
+        limit: usize,
+        judge: impl Fn(&Held) -> std::result::Result<Return, Ending> + Send + Sync,
     ) -> Result<Rescued> {
-        let lost =
-            self.query(&self.sql.lost_leases).bind(worker.id).bind(worker.beat_at).bind(limit);
+        let lost = self
+            .query(&self.sql.lost_leases)
+            .bind(worker.id)
+            .bind(worker.beat_at)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let mut transaction = self.begin().await?;
         let rows = transaction.fetch_all(lost).await?;
         let tokens: Vec<Uuid> = rows.iter().map(|row| row.get("token")).collect();
@@ -173,7 +176,7 @@ impl Store {
         let held = transaction.fetch_all(hold).await?;
         let (mut returns, mut endings) = (Vec::new(), Vec::new());
         for row in &held {
-            match judge(held_row(row)) {
+            match judge(&held_row(row)) {
                 Ok(back) => returns.push(back),
                 Err(end) => endings.push(end),
             }

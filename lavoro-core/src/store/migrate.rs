@@ -23,7 +23,7 @@ impl Migrator {
     pub(crate) fn new(mut options: StoreOptions) -> Result<Self> {
         options.pool_size = 1;
         // Others may migrate first, one after the other.
-        options.deadline = options.deadline.max(Duration::from_secs(300));
+        options.deadline = options.deadline.max(Duration::from_mins(5));
         Ok(Self { store: Store::open(&options)? })
     }
 
@@ -64,7 +64,7 @@ impl Migrator {
             if self.store.check_server().await? { self.store.version().await? } else { 0 };
         let mut sql = String::new();
         if version == 0 {
-            sql += &format!("create schema if not exists {};\n", quote(&self.store.schema));
+            sql.push_str(&format!("create schema if not exists {};\n", quote(&self.store.schema)));
             sql += &render(RECORD, &self.store.schema);
         }
         for migration in pending(version) {

@@ -26,7 +26,7 @@ pub use inspect::{JobFilter, QueueInfo};
 pub(crate) use listen::Listener;
 pub(crate) use maintain::SilentWorker;
 pub(crate) use migrate::Migrator;
-pub(crate) use workers::{Beat, Registration};
+pub(crate) use workers::Registration;
 
 use crate::error::{Error, ErrorKind, Result};
 use sqlx::pool::PoolConnection;

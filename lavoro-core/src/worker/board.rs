@@ -361,8 +361,8 @@ impl Board {
 fn settle(reason: Option<StopReason>, outcome: Outcome) -> Outcome {
     match (reason, outcome) {
         (None | Some(StopReason::LostLease | StopReason::Timeout), outcome)
+        | (Some(StopReason::Cancelled), outcome @ Outcome::Cancel { .. })
         | (_, outcome @ Outcome::Complete { .. }) => outcome,
-        (Some(StopReason::Cancelled), outcome @ Outcome::Cancel { .. }) => outcome,
         (Some(StopReason::Cancelled), _) => Outcome::Cancel { reason: None },
         (Some(StopReason::Shutdown | StopReason::LostContact), _) => Outcome::Release,
     }

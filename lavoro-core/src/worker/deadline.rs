@@ -30,6 +30,6 @@ impl Step for Deadlines {
                 let _ = reports.send((ticket, outcome, None));
             }
         }
-        Ok(next.map_or(Duration::from_secs(3600), |next| next.duration_since(now)))
+        Ok(next.map_or(Duration::from_hours(1), |next| next.duration_since(now)))
     }
 }

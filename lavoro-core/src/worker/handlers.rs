@@ -85,7 +85,6 @@ pub struct Worker {
 
 impl Worker {
     /// Starts describing a worker.
-    #[must_use]
     pub fn builder(lavoro: &Lavoro) -> WorkerBuilder {
         WorkerBuilder {
             lavoro: lavoro.clone(),

@@ -95,7 +95,7 @@ impl Pulse {
                         contact = sent;
                         fenced = false;
                         patience.reset();
-                        self.timing.heartbeat.saturating_sub(clock::now() - sent)
+                        self.timing.heartbeat.saturating_sub(clock::now().saturating_sub(sent))
                     }
                     Ok(Err(error)) => patience.next_after("the heartbeat", &error).min(self.timing.heartbeat),
                     Err(_) => Duration::ZERO,

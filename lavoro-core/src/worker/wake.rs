@@ -63,7 +63,7 @@ impl Step for Ear {
             self.listener = self.store.listen(PATIENCE).await?;
             if self.listener.is_none() {
                 tracing::info!("messages do not arrive (a transaction pooler?): polling only");
-                return Ok(Duration::from_secs(600));
+                return Ok(Duration::from_mins(10));
             }
             // What was said before we listened is unknown.
             self.hints.heard.notify_one();

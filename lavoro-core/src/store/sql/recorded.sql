@@ -3,4 +3,5 @@
 select i.job_id
 from unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) as i (job_id, claimed_at, token)
 where (select o.started_at from lavoro.outcome o where o.job_id = i.job_id) = i.claimed_at
-   or exists (select from lavoro.error e where e.job_id = i.job_id and e.token = i.token)
+   or exists (select from lavoro.error e where e.job_id = i.job_id and e.token = i.token
+              and e.kind <> 'lost') -- that was written by who rescued the job
