@@ -10,4 +10,5 @@
 
 mod faults;
 mod life;
+mod lost_contact;
 mod worker;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn pull_options(tasks: &[&str], concurrency: u32) -> WorkerOptions {
     WorkerOptions {
@@ -21,7 +21,8 @@ fn pull_options(tasks: &[&str], concurrency: u32) -> WorkerOptions {
     }
 }
 
-/// 64 workers with one slot each on one pack of 64 jobs.
+/// 64 workers with one slot each on one pack of 64 jobs: all are claimed within 250 ms. Machines
+/// that run tests are busy, so the best of five rounds counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_one_slot_workers_share_one_pack_quickly() {
     let database = Database::new().await;
@@ -35,32 +36,48 @@ async fn many_one_slot_workers_share_one_pack_quickly() {
     for n in 0..64 {
         workers.push(Arc::new(PullWorker::start(&clients[n % 8], options()).await.unwrap()));
     }
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        wait_for("all workers to be idle", async || {
+            let idle: i64 = database.one("select count(*) from lavoro.worker where idle").await;
+            (idle == 64).then_some(())
+        })
+        .await;
+        best = best.min(claim_one_pack(&lavoro, &workers).await);
+        if best <= Duration::from_millis(250) {
+            break;
+        }
+    }
+    println!("64 one-slot workers on one pack: all claimed within {best:?}");
+    assert!(best <= Duration::from_millis(250), "{best:?}");
+    database.assert_sound().await;
+}
+
+/// Enqueues 64 jobs at once and answers how long it took until each worker had one.
+async fn claim_one_pack(lavoro: &Lavoro, workers: &[Arc<PullWorker>]) -> Duration {
     let waiting: Vec<_> = workers
         .iter()
         .map(|worker| {
             let worker = Arc::clone(worker);
-            tokio::spawn(async move { (worker.next_jobs(1).await, Instant::now()) })
+            tokio::spawn(async move { (worker.next_jobs(1).await.remove(0), Instant::now()) })
         })
         .collect();
-    wait_for("all workers to be idle", async || {
-        let idle: i64 = database.one("select count(*) from lavoro.worker where idle").await;
-        (idle == 64).then_some(())
-    })
-    .await;
     lavoro.enqueue_many((0..64).map(|n| NewJob::new("t", n))).await.unwrap();
     let enqueued = Instant::now();
     let mut ids = HashSet::new();
     let mut slowest = Duration::ZERO;
-    for worker in waiting {
-        let (jobs, at) = worker.await.unwrap();
-        ids.extend(jobs.iter().map(Job::id));
+    let mut claimed = Vec::new();
+    for (task, worker) in waiting.into_iter().zip(workers) {
+        let (job, at) = task.await.unwrap();
+        assert!(ids.insert(job.id()));
         slowest = slowest.max(at.saturating_duration_since(enqueued));
+        claimed.push((job, worker));
     }
-    assert_eq!(ids.len(), 64);
-    // The figure of the promise is measured by the benchmark; machines that run tests are slow.
-    println!("64 one-slot workers on one pack: all claimed within {slowest:?}");
-    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
-    database.assert_sound().await;
+    for (job, worker) in claimed {
+        let done = Finish { job: job.id(), token: job.token(), outcome: Outcome::complete() };
+        assert_eq!(worker.finish(vec![done]).await, [Verdict::Accepted]);
+    }
+    slowest
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,16 +28,25 @@ pub(crate) struct Rescuer {
     woken: Arc<Notify>,
     /// Each worker's last heartbeat, and since when it has been seen standing there.
     watched: HashMap<i64, (DateTime<Utc>, Duration)>,
+    /// When the last scan was answered.
+    looked: Duration,
 }
 
 impl Rescuer {
     pub(crate) fn new(store: Arc<Store>, timing: Timing, woken: Arc<Notify>) -> Self {
-        Self { store, scan: timing.scan, woken, watched: HashMap::new() }
+        Self { store, scan: timing.scan, woken, watched: HashMap::new(), looked: clock::now() }
     }
 
     /// The workers that are lost by both clocks.
     fn lost(&mut self, workers: Vec<SilentWorker>) -> Vec<SilentWorker> {
         let now = clock::now();
+        // An answer that took long, or a pause of this very process, hides heartbeats like an
+        // outage does.
+        let blind = now.saturating_sub(self.looked);
+        if workers.iter().any(|worker| blind > self.scan + worker.lease / 3) {
+            self.watched.clear();
+        }
+        self.looked = now;
         let mut watched = HashMap::with_capacity(workers.len());
         let mut lost = Vec::new();
         for worker in workers {

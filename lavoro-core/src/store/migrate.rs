@@ -64,7 +64,9 @@ impl Migrator {
             if self.store.check_server().await? { self.store.version().await? } else { 0 };
         let mut sql = String::new();
         if version == 0 {
-            sql.push_str(&format!("create schema if not exists {};\n", quote(&self.store.schema)));
+            sql += "create schema if not exists ";
+            sql += &quote(&self.store.schema);
+            sql += ";\n";
             sql += &render(RECORD, &self.store.schema);
         }
         for migration in pending(version) {

@@ -1,0 +1,171 @@
+//! Outages of the database: nobody is taken for dead who could not be heard, and a worker that
+//! cannot be heard gives its jobs up before others take them.
+
+use lavoro_core::embedded::{Embedded, EmbeddedOptions};
+use lavoro_core::{
+    ConnectOptions, Finish, JobState, Lavoro, NewJob, Outcome, PullWorker, StopReason, Verdict,
+    Worker, WorkerOptions,
+};
+use lavoro_tests::{Quick as _, quick, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_mins(1);
+
+/// A server that a test may freeze and crash, with two clients.
+struct Rig {
+    server: Embedded,
+    lavoro: Lavoro,
+    /// Another process's reaper.
+    reaper: Lavoro,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let start = || Embedded::start(EmbeddedOptions::memory());
+        let server = tokio::task::spawn_blocking(start).await.unwrap().unwrap();
+        let options =
+            || ConnectOptions { migrate: Some(true), ..ConnectOptions::url(server.url()) };
+        let lavoro = Lavoro::connect_with(options()).await.unwrap();
+        let reaper = ConnectOptions { maintenance: true, timing: quick(), ..options() };
+        let reaper = Lavoro::connect_with(reaper).await.unwrap();
+        Self { server, lavoro, reaper }
+    }
+
+    /// Sends a signal to the server and all its backends.
+    fn signal(&self, signal: Signal) {
+        let postmaster = self.server.server_pid().unwrap();
+        for pid in std::iter::once(postmaster).chain(children(postmaster)) {
+            let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
+        }
+    }
+
+    /// Nothing answers for this long.
+    async fn freeze(&self, outage: Duration) {
+        self.signal(Signal::SIGSTOP);
+        let began = Instant::now();
+        wait_for("the outage to last", async || (began.elapsed() > outage).then_some(())).await;
+        self.signal(Signal::SIGCONT);
+    }
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let list = std::fs::read_to_string(path).unwrap();
+    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn options(continuing: bool) -> WorkerOptions {
+    WorkerOptions {
+        tasks: vec!["t".to_owned()],
+        continue_on_lost_contact: if continuing { vec!["t".to_owned()] } else { Vec::new() },
+        timing: quick(),
+        maintenance: false,
+        ..WorkerOptions::default()
+    }
+}
+
+/// A hung database for two leases, with a reaper that hangs as well: when it is over, the
+/// reaper must hear the worker before it judges.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_two_leases_reaps_nobody() {
+    let rig = Rig::new().await;
+    let worker = PullWorker::start(&rig.lavoro, options(true)).await.unwrap();
+    let handle = rig.lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    let job = worker.next_jobs(1).await.remove(0);
+    rig.freeze(2 * quick().lease).await;
+    // Another lease in which a wrong judgement would be carried out.
+    let began = Instant::now();
+    wait_for("a lease of calm", async || (began.elapsed() > quick().lease).then_some(())).await;
+    let info = handle.info().await.unwrap();
+    assert_eq!((info.state, info.errors.len()), (JobState::Running, 0), "{info:?}");
+    assert_eq!(job.stop_reason(), None, "the handler was to run on");
+    let done = Finish { job: job.id(), token: job.token(), outcome: Outcome::complete() };
+    assert_eq!(worker.finish(vec![done]).await, [Verdict::Accepted]);
+    worker.stop(LONG).await;
+    rig.reaper.close().await;
+}
+
+/// Without contact for nearly a lease, a worker tells its handlers to stop. Their attempts are
+/// not counted, and the jobs run again when contact is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_contact_gives_its_jobs_up_uncounted() {
+    let rig = Rig::new().await;
+    let worker = PullWorker::start(&rig.lavoro, options(false)).await.unwrap();
+    let handle = rig.lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    let job = worker.next_jobs(1).await.remove(0);
+    let outage = rig.freeze(2 * quick().lease);
+    let stopped = async {
+        let reason = job.stopped().await;
+        let failed = Outcome::retry("the handler was interrupted");
+        (
+            reason,
+            worker
+                .finish(vec![Finish { job: job.id(), token: job.token(), outcome: failed }])
+                .await,
+        )
+    };
+    let ((), (reason, verdict)) = tokio::join!(outage, stopped);
+    assert_eq!((reason, verdict), (StopReason::LostContact, vec![Verdict::Accepted]));
+    let again = worker.next_jobs(1).await.remove(0);
+    assert_eq!((again.id(), again.attempt()), (handle.id(), 1), "the attempt was not counted");
+    assert_ne!(again.token(), job.token());
+    let done = Finish { job: again.id(), token: again.token(), outcome: Outcome::complete() };
+    assert_eq!(worker.finish(vec![done]).await, [Verdict::Accepted]);
+    assert!(handle.info().await.unwrap().errors.is_empty());
+    worker.stop(LONG).await;
+    rig.reaper.close().await;
+}
+
+/// The server is crashed again and again while jobs are enqueued and run: acknowledged jobs are
+/// there, none twice, and all run.
+#[tokio::test(flavor = "multi_thread")]
+async fn crashes_of_the_server_lose_nothing_that_was_acknowledged() {
+    // This server keeps its data like one in production: fsync is on.
+    let directory = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions::persistent(directory.path().join(".lavoro"));
+    let start = move || Embedded::start(options);
+    let server = tokio::task::spawn_blocking(start).await.unwrap().unwrap();
+    let connect = ConnectOptions { migrate: Some(true), ..ConnectOptions::url(server.url()) };
+    let lavoro = Lavoro::connect_with(connect).await.unwrap();
+    let worker = Worker::builder(&lavoro)
+        .queue("default", 20)
+        .handler("t", |_| async { Outcome::complete() })
+        .quick()
+        .start()
+        .await
+        .unwrap();
+    let producer = {
+        let lavoro = lavoro.clone();
+        tokio::spawn(async move {
+            let mut jobs = Vec::new();
+            for n in 0..2000 {
+                jobs.push(lavoro.enqueue(NewJob::new("t", n)).await.unwrap());
+            }
+            jobs
+        })
+    };
+    for _ in 0..3 {
+        let old = server.server_pid();
+        let ids = || async {
+            lavoro.jobs(lavoro_core::JobFilter { limit: 1, ..Default::default() }).await
+        };
+        let before = wait_for("jobs", async || ids().await.ok()?.first().map(|job| job.id)).await;
+        kill(Pid::from_raw(old.unwrap().cast_signed()), Signal::SIGQUIT).unwrap();
+        wait_for("the server to be back", async || {
+            (server.server_pid() != old).then_some(())?;
+            (ids().await.ok()?.first()?.id > before || producer.is_finished()).then_some(())
+        })
+        .await;
+    }
+    let jobs = producer.await.unwrap();
+    for job in &jobs {
+        assert_eq!(job.result(LONG).await.unwrap().state, JobState::Completed);
+    }
+    let ids: std::collections::HashSet<_> = jobs.iter().map(lavoro_core::JobHandle::id).collect();
+    assert_eq!(ids.len(), 2000);
+    let filter = lavoro_core::JobFilter { limit: 5000, ..Default::default() };
+    assert_eq!(lavoro.jobs(filter).await.unwrap().len(), 2000, "no enqueue was applied twice");
+    worker.stop(LONG).await;
+}
