@@ -33,21 +33,44 @@ impl Rig {
         Self { server, lavoro, reaper }
     }
 
-    /// Sends a signal to the server and all its backends.
-    fn signal(&self, signal: Signal) {
+    /// Sends a signal to the server and all its backends but one.
+    fn signal_but(&self, spared: Option<u32>, signal: Signal) {
         let postmaster = self.server.server_pid().unwrap();
         for pid in std::iter::once(postmaster).chain(children(postmaster)) {
-            let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
+            if spared != Some(pid) {
+                send(pid, signal);
+            }
         }
+    }
+
+    /// The backend that serves the worker's heartbeat.
+    async fn heartbeat_backend(&self) -> u32 {
+        let pool = sqlx::PgPool::connect(&self.server.url()).await.unwrap();
+        let sql = "select pid from pg_stat_activity where query like '-- Shows that worker%'";
+        let pid: i32 = wait_for("a heartbeat", async || {
+            sqlx::query_scalar(sql).fetch_optional(&pool).await.unwrap()
+        })
+        .await;
+        pool.close().await;
+        pid.cast_unsigned()
     }
 
     /// Nothing answers for this long.
     async fn freeze(&self, outage: Duration) {
-        self.signal(Signal::SIGSTOP);
-        let began = Instant::now();
-        wait_for("the outage to last", async || (began.elapsed() > outage).then_some(())).await;
-        self.signal(Signal::SIGCONT);
+        self.signal_but(None, Signal::SIGSTOP);
+        pass(outage).await;
+        self.signal_but(None, Signal::SIGCONT);
     }
+}
+
+fn send(pid: u32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
+}
+
+/// Lets time pass that is itself what a test is about.
+async fn pass(time: Duration) {
+    let began = Instant::now();
+    wait_for("time to pass", async || (began.elapsed() > time).then_some(())).await;
 }
 
 fn children(parent: u32) -> Vec<u32> {
@@ -74,10 +97,15 @@ async fn an_outage_of_two_leases_reaps_nobody() {
     let worker = PullWorker::start(&rig.lavoro, options(true)).await.unwrap();
     let handle = rig.lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
     let job = worker.next_jobs(1).await.remove(0);
-    rig.freeze(2 * quick().lease).await;
+    // The reaper is served again well before the worker's heartbeat is.
+    let heartbeat = rig.heartbeat_backend().await;
+    rig.signal_but(None, Signal::SIGSTOP);
+    pass(2 * quick().lease).await;
+    rig.signal_but(Some(heartbeat), Signal::SIGCONT);
+    pass(quick().lease / 2).await;
+    send(heartbeat, Signal::SIGCONT);
     // Another lease in which a wrong judgement would be carried out.
-    let began = Instant::now();
-    wait_for("a lease of calm", async || (began.elapsed() > quick().lease).then_some(())).await;
+    pass(quick().lease).await;
     let info = handle.info().await.unwrap();
     assert_eq!((info.state, info.errors.len()), (JobState::Running, 0), "{info:?}");
     assert_eq!(job.stop_reason(), None, "the handler was to run on");

@@ -6,6 +6,7 @@
 mod promote;
 mod prune;
 mod rescue;
+mod watch;
 
 use crate::options::Timing;
 use crate::service::Service;

@@ -1,18 +1,14 @@
 //! Giving back the jobs of workers that were lost.
 //!
-//! A worker counts as lost when its heartbeat has stood still for a lease both by the server's
-//! clock and by this process's own: neither a jump of the one nor a pause of the other takes a
-//! worker for dead that lives. Whatever this process could not see (an outage, its own start)
-//! does not count as silence, so nobody is rescued until one lease after it.
+//! Who counts as lost is said in `watch`.
 
+use super::watch::Watch;
 use crate::clock;
 use crate::error::Result;
 use crate::options::Timing;
 use crate::outcome::{Failure, FailureKind};
 use crate::service::Step;
 use crate::store::{Ending, Final, Held, Return, SilentWorker, Store};
-use chrono::{DateTime, Utc};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -26,41 +22,12 @@ pub(crate) struct Rescuer {
     store: Arc<Store>,
     scan: Duration,
     woken: Arc<Notify>,
-    /// Each worker's last heartbeat, and since when it has been seen standing there.
-    watched: HashMap<i64, (DateTime<Utc>, Duration)>,
-    /// When the last scan was answered.
-    looked: Duration,
+    watch: Watch,
 }
 
 impl Rescuer {
     pub(crate) fn new(store: Arc<Store>, timing: Timing, woken: Arc<Notify>) -> Self {
-        Self { store, scan: timing.scan, woken, watched: HashMap::new(), looked: clock::now() }
-    }
-
-    /// The workers that are lost by both clocks.
-    fn lost(&mut self, workers: Vec<SilentWorker>) -> Vec<SilentWorker> {
-        let now = clock::now();
-        // An answer that took long, or a pause of this very process, hides heartbeats like an
-        // outage does.
-        let blind = now.saturating_sub(self.looked);
-        if workers.iter().any(|worker| blind > self.scan + worker.lease / 3) {
-            self.watched.clear();
-        }
-        self.looked = now;
-        let mut watched = HashMap::with_capacity(workers.len());
-        let mut lost = Vec::new();
-        for worker in workers {
-            let since = match self.watched.get(&worker.id) {
-                Some((beat, since)) if *beat == worker.beat_at => *since,
-                _ => now,
-            };
-            watched.insert(worker.id, (worker.beat_at, since));
-            if worker.silent && now.saturating_sub(since) >= worker.lease {
-                lost.push(worker);
-            }
-        }
-        self.watched = watched;
-        lost
+        Self { store, scan: timing.scan, woken, watch: Watch::new(timing.scan, clock::now()) }
     }
 
     async fn rescue(&self, worker: &SilentWorker) -> Result<()> {
@@ -91,7 +58,7 @@ impl Step for Rescuer {
 
     async fn run_once(&mut self) -> Result<Duration> {
         let workers = self.store.workers_to_watch().await?;
-        for worker in self.lost(workers) {
+        for worker in self.watch.lost(workers, clock::now()) {
             // One that cannot be rescued must not keep the others waiting.
             if let Err(error) = self.rescue(&worker).await {
                 tracing::warn!(worker = worker.id, %error, "a rescue failed, and is tried again");
@@ -101,7 +68,7 @@ impl Step for Rescuer {
     }
 
     fn failed(&mut self) {
-        self.watched.clear();
+        self.watch.forget();
     }
 }
 
