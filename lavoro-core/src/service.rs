@@ -12,6 +12,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// How long a loop waits after its first failure, and at most after many.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long a step may go on when its loop is stopped.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// What a background loop does, one step at a time.
 pub(crate) trait Step: Send + 'static {
     /// For logs.
@@ -60,10 +63,14 @@ impl Service {
         Self { stop: stop.drop_guard(), task }
     }
 
-    /// Lets the current step finish and ends the loop. Safe to call at any time.
+    /// Ends the loop after its current step, which is given a moment: every step is safe to be
+    /// broken off, and may be waiting for a database that does not answer.
     pub(crate) async fn stop(self) {
         drop(self.stop);
-        let _ = self.task.await;
+        let mut task = self.task;
+        if tokio::time::timeout(MOMENT, &mut task).await.is_err() {
+            task.abort();
+        }
     }
 }
 

@@ -11,4 +11,5 @@
 mod faults;
 mod life;
 mod lost_contact;
+mod maintenance;
 mod worker;

@@ -61,8 +61,8 @@ impl Default for Heat {
 #[derive(Debug, Default)]
 struct Memory {
     heat: BTreeMap<Arc<str>, Heat>,
-    /// Whether the database says that this worker waits for hints.
-    idle: bool,
+    /// The number under which the database says that this worker waits for hints.
+    idle: Option<i64>,
     idle_at: Option<Instant>,
     poll_at: Option<Instant>,
 }
@@ -188,9 +188,9 @@ impl Fetcher {
     /// Every slot is taken.
     async fn wait_for_slot(&self, memory: &mut Memory) -> Result<()> {
         let since = memory.idle_at.get_or_insert_with(Instant::now);
-        if memory.idle && since.elapsed() > BUSY {
-            self.store.set_idle(self.worker.load(Ordering::Acquire), false).await?;
-            memory.idle = false;
+        if let Some(worker) = memory.idle.filter(|_| since.elapsed() > BUSY) {
+            self.store.set_idle(worker, false).await?;
+            memory.idle = None;
         }
         tokio::select! {
             () = self.board.freed.notified() => {}
@@ -202,10 +202,11 @@ impl Fetcher {
     /// Nothing is to be had for the free slots.
     async fn wait_for_work(&self, memory: &mut Memory, free: &[(Arc<str>, usize)]) -> Result<()> {
         memory.idle_at = Some(Instant::now());
-        let must_say = !memory.idle;
+        let worker = self.worker.load(Ordering::Acquire);
+        let must_say = memory.idle != Some(worker);
         if must_say {
-            self.store.set_idle(self.worker.load(Ordering::Acquire), true).await?;
-            memory.idle = true;
+            self.store.set_idle(worker, true).await?;
+            memory.idle = Some(worker);
         }
         let poll_at = *memory.poll_at.get_or_insert_with(|| Instant::now() + self.timing.poll);
         if !must_say {

@@ -24,6 +24,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// How long a stopping worker tries to record its last outcomes, and its end.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 /// What a handler made of its job.
 #[derive(Clone, Debug)]
 pub struct Finish {
@@ -181,13 +184,20 @@ impl PullWorker {
 
     /// Stops: claims no more, waits for running handlers at most as long as `timeout`, tells
     /// those that still run to stop and hands their jobs back uncounted, and records every
-    /// outcome. Answers whether all handlers had returned in time. Later calls do nothing.
+    /// outcome, for which it takes up to 10 seconds more if the database does not answer: what
+    /// cannot be recorded then is rescued by others. Answers whether all handlers had returned in time. Later calls do nothing.
     pub async fn stop(&self, timeout: Duration) -> bool {
         self.stop.cancel();
         let Some(parts) = self.parts.lock().await.take() else { return self.board.is_drained() };
-        let _ = parts.fetcher.await;
+        let limit = tokio::time::Instant::now() + timeout;
+        let mut fetcher = parts.fetcher;
+        if tokio::time::timeout_at(limit, &mut fetcher).await.is_err() {
+            // It waits for a database that does not answer. What it may have claimed is
+            // rescued by others.
+            fetcher.abort();
+        }
         self.release(self.board.close());
-        let drained = tokio::time::timeout(timeout, self.drained()).await.is_ok();
+        let drained = tokio::time::timeout_at(limit, self.drained()).await.is_ok();
         if !drained {
             self.release(self.board.abandon());
         }
@@ -198,10 +208,11 @@ impl PullWorker {
             service.stop().await;
         }
         drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
-        parts.finisher.close(Duration::from_secs(30)).await;
+        parts.finisher.close(LAST_WORDS).await;
         parts.heartbeat.stop().await;
-        if let Err(error) = self.store.end_worker(self.id()).await {
-            tracing::warn!(%error, "the worker's end could not be recorded");
+        let ended = tokio::time::timeout(LAST_WORDS, self.store.end_worker(self.id())).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::warn!("the worker's end could not be recorded");
         }
         drained
     }

@@ -1,0 +1,120 @@
+//! Promoting, rescuing and pruning, by any number of processes at once.
+
+use lavoro_core::{ConnectOptions, JobState, Lavoro, NewJob, Outcome, Timing, Worker};
+use lavoro_tests::{Database, Quick as _, quick, wait_for};
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_mins(1);
+
+async fn maintainer(database: &Database, timing: Timing) -> Lavoro {
+    let options =
+        ConnectOptions { maintenance: true, timing, ..ConnectOptions::url(&database.url) };
+    Lavoro::connect_with(options).await.unwrap()
+}
+
+/// Eight maintainers and no worker: each due job becomes available once.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_promoters_promote_each_job_once() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let jobs = (0..500).map(|n| NewJob::new("t", n).delay(Duration::from_millis(n % 300)));
+    lavoro.enqueue_many(jobs).await.unwrap();
+    lavoro.enqueue(NewJob::new("t", 1).delay(Duration::from_hours(1))).await.unwrap();
+    let mut maintainers = Vec::new();
+    for _ in 0..8 {
+        maintainers.push(maintainer(&database, quick()).await);
+    }
+    wait_for("all due jobs to be available", async || {
+        let queue = lavoro.queues().await.unwrap().remove(0);
+        ((queue.available, queue.scheduled) == (500, 1)).then_some(())
+    })
+    .await;
+    database.assert_sound().await;
+    for maintainer in maintainers {
+        maintainer.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_worker_rescues_when_it_is_asked_to_maintain() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let job = lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    // A worker that claimed the job and was never heard of again.
+    database
+        .run(
+            "insert into lavoro.worker (id, beat_at, started_at, lease_ms, pid, name, host, language,
+                                        version, queues, tasks)
+             values (77, now(), now(), 1500, 1, 'gone', 'h', 'rust', '0', '{}', '{t}');
+             with pack as (delete from lavoro.ready returning jobs)
+             insert into lavoro.lease (token, worker_id, claimed_at, jobs, attempts)
+             select gen_random_uuid(), 77, now(), jobs, '{1}' from pack",
+        )
+        .await;
+    assert_eq!(job.info().await.unwrap().state, JobState::Running);
+    let maintainer = maintainer(&database, quick()).await;
+    wait_for("the rescue", async || {
+        (job.info().await.unwrap().state == JobState::Available).then_some(())
+    })
+    .await;
+    let ended: bool = database.one("select ended_at is not null from lavoro.worker").await;
+    assert!(ended);
+    database.assert_sound().await;
+    maintainer.close().await;
+}
+
+/// Ended jobs go after their time, and nothing else does.
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_jobs_are_pruned_after_their_time() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let worker = Worker::builder(&lavoro)
+        .handler("end", |job: lavoro_core::Job| async move {
+            match job.payload::<bool>() {
+                Ok(true) => Outcome::complete(),
+                _ => Outcome::fail("no"),
+            }
+        })
+        .quick()
+        .start()
+        .await
+        .unwrap();
+    let jobs = (0..20).map(|n| NewJob::new("end", n % 2 == 0));
+    for job in lavoro.enqueue_many(jobs).await.unwrap() {
+        job.result(LONG).await.unwrap();
+    }
+    let waiting = lavoro.enqueue(NewJob::new("later", 1)).await.unwrap();
+    worker.stop(LONG).await;
+    let timing = Timing { keep_completed: Duration::ZERO, keep_discarded: LONG, ..quick() };
+    let maintainer = maintainer(&database, timing).await;
+    let count = || database.one::<i64>("select count(*) from lavoro.job");
+    wait_for("completed jobs to be pruned", async || (count().await == 11).then_some(())).await;
+    let kept: i64 =
+        database.one("select count(*) from lavoro.jobs where state = 'discarded'").await;
+    assert_eq!(kept, 10, "discarded jobs are kept longer");
+    let errors: i64 = database.one("select count(*) from lavoro.error").await;
+    assert_eq!(errors, 10);
+    assert_eq!(waiting.info().await.unwrap().state, JobState::Available);
+    maintainer.close().await;
+    database.assert_sound().await;
+}
+
+/// A stop while the database does not answer ends all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_stops_without_its_database() {
+    use lavoro_core::embedded::{Embedded, EmbeddedOptions};
+    let start = || Embedded::start(EmbeddedOptions::memory());
+    let server = tokio::task::spawn_blocking(start).await.unwrap().unwrap();
+    let options = ConnectOptions { migrate: Some(true), ..ConnectOptions::url(server.url()) };
+    let lavoro = Lavoro::connect_with(options).await.unwrap();
+    let worker = Worker::builder(&lavoro)
+        .handler("t", |_| async { Outcome::complete() })
+        .quick()
+        .start()
+        .await
+        .unwrap();
+    lavoro.enqueue(NewJob::new("t", 1)).await.unwrap().result(LONG).await.unwrap();
+    tokio::task::spawn_blocking(|| server.stop()).await.unwrap().unwrap();
+    let stopped = tokio::time::timeout(LONG, worker.stop(Duration::from_secs(1))).await;
+    assert!(stopped.is_ok(), "it hangs");
+}
