@@ -15,15 +15,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("json", &["limits"]),
     ("retry", &[]),
     ("outcome", &["json", "limits"]),
-    ("job", &["json", "limits", "retry", "signal"]),
+    ("job", &["retry", "signal"]),
+    ("new_job", &["job", "json", "limits", "retry"]),
     ("options", &["job", "limits"]),
     ("runtime", &[]),
     ("service", &[]),
-    ("store", &["job", "outcome", "retry", "signal"]),
+    ("store", &["job", "new_job", "outcome", "retry", "signal"]),
     ("maintenance", &["clock", "options", "outcome", "service", "store"]),
     (
         "client",
-        &["embedded", "job", "limits", "maintenance", "options", "runtime", "service", "store"],
+        &[
+            "embedded",
+            "job",
+            "limits",
+            "maintenance",
+            "new_job",
+            "options",
+            "runtime",
+            "service",
+            "store",
+        ],
     ),
     (
         "worker",
@@ -43,7 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that know neither tokio's runtime nor the database.
-const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "options"];
+const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options"];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")
@@ -117,13 +128,14 @@ fn only_the_store_speaks_sql() {
 }
 
 #[test]
-fn no_statement_selects_everything() {
+fn each_file_holds_one_statement_that_names_its_columns() {
     let sql = sources_of_sql(&core().join("store/sql"));
     assert!(sql.len() > 20);
     for (path, text) in sql {
         assert!(!text.to_lowercase().contains("select *"), "{}", path.display());
         assert!(text.starts_with("-- "), "{} does not say what it is for", path.display());
-        assert_eq!(text.matches(';').filter(|_| !text.contains("--")).count(), 0);
+        let code = text.lines().filter_map(|line| line.split("--").next());
+        assert!(!code.into_iter().any(|line| line.contains(';')), "{}", path.display());
     }
 }
 

@@ -3,7 +3,7 @@
 use super::hint::Hinter;
 use super::producer::{self, Producer};
 use crate::error::Result;
-use crate::job::{CheckedJob, Enqueued};
+use crate::new_job::{CheckedJob, Enqueued};
 use crate::store::{Batch, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use super::closed;
 use super::hint::Hinter;
 use super::producer::Producer;
 use crate::error::{Error, Result};
-use crate::job::{CheckedJob, Enqueued};
+use crate::new_job::{CheckedJob, Enqueued};
 use crate::store::{Batch, Store};
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //! reply was lost is recognised by it.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{CheckedJob, JobId};
+use crate::job::JobId;
+use crate::new_job::CheckedJob;
 use crate::service::Patience;
 use crate::store::{Batch, KeyedAnswer, Store};
 use std::sync::Arc;

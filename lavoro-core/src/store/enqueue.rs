@@ -2,7 +2,8 @@
 
 use super::{Store, translate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{CheckedJob, Due, Enqueued, JobId};
+use crate::job::JobId;
+use crate::new_job::{CheckedJob, Due, Enqueued};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments as _, Row as _};
