@@ -12,4 +12,5 @@ mod faults;
 mod life;
 mod lost_contact;
 mod maintenance;
+mod order;
 mod worker;
