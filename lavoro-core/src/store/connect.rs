@@ -42,7 +42,7 @@ impl Store {
         let mut server =
             PgConnectOptions::from_str(&options.url).map_err(translate)?.application_name("lavoro");
         if options.transaction_pooler {
-            server = server.statement_cache_capacity(0);
+            server = server.statement_cache_capacity(0).extra_float_digits(None);
         } else {
             server = server.options(SESSION);
         }
