@@ -254,24 +254,82 @@ insert into lavoro.migration (version, name) values (2, 'checks');
 
 -- Enqueueing from any driver, inside the caller's transaction.
 
--- Enqueues a job. With a unique_key that a job of this queue and task already holds, returns
--- that job's id and created = false.
-create function lavoro.enqueue_unique(
+-- Raises unless value is a backoff: {"kind": "exponential" | "linear" | "fixed", "base_ms": n, "max_ms": n, "jitter": 0..1}.
+create function lavoro.check_backoff(value jsonb)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+begin
+    if jsonb_typeof(value) is distinct from 'object'
+       or value ->> 'kind' is null
+       or value ->> 'kind' not in ('exponential', 'linear', 'fixed')
+       or jsonb_typeof(value -> 'base_ms') is distinct from 'number'
+       or jsonb_typeof(value -> 'max_ms') is distinct from 'number'
+       or jsonb_typeof(value -> 'jitter') is distinct from 'number'
+       or not jsonb_path_exists(value, '$ ? (@.base_ms >= 0 && @.base_ms <= @.max_ms
+            && @.base_ms.floor() == @.base_ms && @.max_ms.floor() == @.max_ms
+            && @.max_ms <= 315360000000 && @.jitter >= 0 && @.jitter <= 1)')
+    then
+        raise exception 'backoff is not understood: it takes kind (exponential, linear or fixed), whole base_ms <= max_ms <= 315360000000, and jitter from 0 to 1'
+            using errcode = 'LV008';
+    end if;
+end
+$$;
+
+-- Takes a unique key for a job. Returns the job that holds it then: this one, or another. Waits
+-- for a transaction that holds the key and has not ended, but not for ever: LV011.
+create function lavoro.take_key(wanted bigint, queue text, task text, key text)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+    holder bigint;
+begin
+    -- The holder may end between a refused insert and the look at it: then look again, until one
+    -- side of the race is decided.
+    loop
+        insert into lavoro.unique_key as u (queue, task, key, job_id)
+        values (queue, task, key, wanted)
+        on conflict do nothing;
+        if found then
+            return wanted;
+        end if;
+        select u.job_id into holder from lavoro.unique_key u
+        where u.queue = take_key.queue and u.task = take_key.task and u.key = take_key.key;
+        if found then
+            return holder;
+        end if;
+    end loop;
+exception when lock_not_available then
+    raise exception 'another transaction holds unique_key % of task % and has not ended', key, task
+        using errcode = 'LV011', hint = 'Try again when it has.';
+end
+$$;
+
+-- Enqueues a job under a number that the caller has taken from the sequence: sent again with the
+-- same number, because a reply was lost, it finds its own job. With a unique_key that a job of
+-- this queue and task already holds, returns that job's number and created = false.
+create function lavoro.enqueue_as(
+    wanted       bigint,
     task         text,
-    payload      jsonb default '{}',
-    queue        text default 'default',
-    priority     integer default 0,
-    run_at       timestamptz default null,
-    delay        interval default null,
-    max_attempts integer default null,
-    unique_key   text default null,
-    timeout      interval default null,
-    backoff      jsonb default null,
-    tags         text[] default null,
-    metadata     jsonb default null
+    payload      jsonb,
+    queue        text,
+    priority     integer,
+    run_at       timestamptz,
+    delay        interval,
+    max_attempts integer,
+    unique_key   text,
+    timeout      interval,
+    backoff      jsonb,
+    tags         text[],
+    metadata     jsonb
 ) returns table (id bigint, created boolean)
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+set lock_timeout = '5s'
 as $$
 #variable_conflict use_variable
 declare
@@ -307,27 +365,20 @@ begin
         end loop;
     end if;
 
-    id := nextval('lavoro.job_id_seq');
+    id := wanted;
     created := true;
     if unique_key is not null then
         perform lavoro.check_name('unique_key', unique_key, 512, 'LV010');
-        -- Waits for another transaction that holds the key and has not ended. Then the key's
-        -- job may have ended as well, so look again until one side of the race is decided.
-        loop
-            insert into lavoro.unique_key as u (queue, task, key, job_id)
-            values (queue, task, unique_key, id)
-            on conflict do nothing;
-            exit when found;
-            select u.job_id into id from lavoro.unique_key u
-            where u.queue = enqueue_unique.queue and u.task = enqueue_unique.task
-              and u.key = enqueue_unique.unique_key;
-            if found then
-                created := false;
-                return next;
-                return;
-            end if;
-            id := nextval('lavoro.job_id_seq');
-        end loop;
+        if exists (select from lavoro.job j where j.id = wanted) then
+            return next;
+            return;
+        end if;
+        id := lavoro.take_key(wanted, queue, task, unique_key);
+        created := id = wanted;
+        if not created then
+            return next;
+            return;
+        end if;
     end if;
 
     insert into lavoro.job (id, run_at, priority, timeout_ms, max_attempts, queue, task, unique_key,
@@ -345,27 +396,28 @@ begin
 end
 $$;
 
--- Raises unless value is a backoff: {"kind": "exponential" | "linear" | "fixed", "base_ms": n, "max_ms": n, "jitter": 0..1}.
-create function lavoro.check_backoff(value jsonb)
-returns void
-language plpgsql immutable
+-- Enqueues a job. With a unique_key that a job of this queue and task already holds, returns
+-- that job's id and created = false.
+create function lavoro.enqueue_unique(
+    task         text,
+    payload      jsonb default '{}',
+    queue        text default 'default',
+    priority     integer default 0,
+    run_at       timestamptz default null,
+    delay        interval default null,
+    max_attempts integer default null,
+    unique_key   text default null,
+    timeout      interval default null,
+    backoff      jsonb default null,
+    tags         text[] default null,
+    metadata     jsonb default null
+) returns table (id bigint, created boolean)
+language sql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
-begin
-    if jsonb_typeof(value) is distinct from 'object'
-       or value ->> 'kind' is null
-       or value ->> 'kind' not in ('exponential', 'linear', 'fixed')
-       or jsonb_typeof(value -> 'base_ms') is distinct from 'number'
-       or jsonb_typeof(value -> 'max_ms') is distinct from 'number'
-       or jsonb_typeof(value -> 'jitter') is distinct from 'number'
-       or not jsonb_path_exists(value, '$ ? (@.base_ms >= 0 && @.base_ms <= @.max_ms
-            && @.base_ms.floor() == @.base_ms && @.max_ms.floor() == @.max_ms
-            && @.max_ms <= 315360000000 && @.jitter >= 0 && @.jitter <= 1)')
-    then
-        raise exception 'backoff is not understood: it takes kind (exponential, linear or fixed), whole base_ms <= max_ms <= 315360000000, and jitter from 0 to 1'
-            using errcode = 'LV008';
-    end if;
-end
+    select e.id, e.created
+    from lavoro.enqueue_as(nextval('lavoro.job_id_seq'), task, payload, queue, priority, run_at, delay,
+                           max_attempts, unique_key, timeout, backoff, tags, metadata) e
 $$;
 
 -- As enqueue_unique, returning only the id.
@@ -431,10 +483,9 @@ begin
 end
 $$;
 
--- Takes a waiting job out of its pack. Returns the attempts counted so far, or null if the job
--- does not wait. The rest of the pack stays where it was.
-create function lavoro.withdraw(wanted bigint)
-returns smallint
+-- Takes a waiting job out of its pack. Answers the attempts counted so far and whether it is a
+-- suspect, or nulls if the job does not wait. The rest of the pack stays where it was.
+create function lavoro.withdraw(wanted bigint, out attempts smallint, out suspect boolean)
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
@@ -456,7 +507,9 @@ begin
             insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
             select p.rest[1], j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
-            return p.attempt;
+            attempts := p.attempt;
+            suspect := p.suspect;
+            return;
         end if;
         delete from lavoro.scheduled s
         where s.id between wanted >> 10 << 10 and wanted and wanted = any (s.jobs)
@@ -465,12 +518,14 @@ begin
             insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
             select p.rest[1], p.run_at, j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
-            return p.attempt;
+            attempts := p.attempt;
+            suspect := p.suspect;
+            return;
         end if;
         perform 1 from lavoro.outcome o where o.job_id = wanted
         union all select 1 from lavoro.lease l where wanted = any (l.jobs);
         if found then
-            return null;
+            return;
         end if;
     end loop;
     raise exception 'job % keeps moving: try again', wanted using errcode = '40001';
@@ -492,7 +547,7 @@ begin
     if not found then
         raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
-    attempts := lavoro.withdraw(job_id);
+    select w.attempts into attempts from lavoro.withdraw(job_id) w;
     if attempts is not null then
         insert into lavoro.outcome (job_id, finished_at, attempt, state)
         values (cancel.job_id, clock_timestamp(), attempts, 2);
@@ -521,13 +576,15 @@ as $$
 declare
     j record;
     attempts smallint;
+    suspect boolean;
+    holder bigint;
 begin
     select q.id, q.queue, q.task, q.priority, q.unique_key, octet_length(q.payload::text) as bytes
     into j from lavoro.job q where q.id = retry.job_id for no key update;
     if not found then
         raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
-    attempts := lavoro.withdraw(job_id);
+    select w.attempts, w.suspect into attempts, suspect from lavoro.withdraw(job_id) w;
     if attempts is null then
         with ended as (
             delete from lavoro.outcome o where o.job_id = retry.job_id
@@ -545,17 +602,18 @@ begin
         set attempts = array(select a from unnest(l.jobs, l.attempts) as u (id, a) where id <> retry.job_id),
             jobs = array_remove(l.jobs, retry.job_id)
         where retry.job_id = any (l.jobs);
+        -- A wish to cancel that came too late is not one for the new attempt.
+        delete from lavoro.cancel_request c where c.job_id = retry.job_id;
         if j.unique_key is not null then
-            insert into lavoro.unique_key as u (queue, task, key, job_id)
-            values (j.queue, j.task, j.unique_key, retry.job_id)
-            on conflict do nothing;
-            if not found then
-                raise exception 'another job holds the unique key of job %', job_id using errcode = 'LV013';
+            holder := lavoro.take_key(job_id, j.queue, j.task, j.unique_key);
+            if holder <> job_id then
+                raise exception 'job % holds the unique key of job %', holder, job_id
+                    using errcode = 'LV013';
             end if;
         end if;
     end if;
     insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
-    values (j.id, j.priority, j.bytes, attempts, false, j.queue, j.task, array[j.id]);
+    values (j.id, j.priority, j.bytes, attempts, coalesce(suspect, false), j.queue, j.task, array[j.id]);
 end
 $$;
 

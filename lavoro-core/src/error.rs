@@ -94,7 +94,8 @@ error_kinds! {
     PostgresNotFound = "postgres_not_found" "LV027",
     /// An embedded server could not be started.
     EmbeddedFailed = "embedded_failed" "LV028",
-    /// An embedded server was asked for where `LAVORO_ENV` or `NODE_ENV` is `production`.
+    /// No database is named where `LAVORO_ENV` or `NODE_ENV` is `production`: an embedded one
+    /// is not started there by itself.
     EmbeddedInProduction = "embedded_in_production" "LV029",
     /// The database reported an error that has no kind of its own.
     Database = "database" "LV030",

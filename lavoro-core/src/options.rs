@@ -98,9 +98,9 @@ pub struct Timing {
     pub poll: Duration,
     /// How often old jobs are pruned. Default: 60 s.
     pub prune: Duration,
-    /// How long completed and cancelled jobs are kept. Default: 7 days.
+    /// How long completed and cancelled jobs are kept, at most 3650 days. Default: 7 days.
     pub keep_completed: Duration,
-    /// How long discarded jobs are kept. Default: 30 days.
+    /// How long discarded jobs are kept, at most 3650 days. Default: 30 days.
     pub keep_discarded: Duration,
 }
 
@@ -127,7 +127,10 @@ impl Timing {
         limits::check_range("lease", &self.lease, &(4 * self.heartbeat..=long))?;
         limits::check_range("scan", &self.scan, &(tick..=long))?;
         limits::check_range("poll", &self.poll, &(tick..=long))?;
-        limits::check_range("prune", &self.prune, &(tick..=long))
+        limits::check_range("prune", &self.prune, &(tick..=long))?;
+        let kept = Duration::ZERO..=limits::DELAY;
+        limits::check_range("keep_completed", &self.keep_completed, &kept)?;
+        limits::check_range("keep_discarded", &self.keep_discarded, &kept)
     }
 
     /// After how long without contact a worker gives its jobs up: 4/5 of a lease.

@@ -1,23 +1,81 @@
 -- Enqueueing from any driver, inside the caller's transaction.
 
--- Enqueues a job. With a unique_key that a job of this queue and task already holds, returns
--- that job's id and created = false.
-create function lavoro.enqueue_unique(
+-- Raises unless value is a backoff: {"kind": "exponential" | "linear" | "fixed", "base_ms": n, "max_ms": n, "jitter": 0..1}.
+create function lavoro.check_backoff(value jsonb)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+begin
+    if jsonb_typeof(value) is distinct from 'object'
+       or value ->> 'kind' is null
+       or value ->> 'kind' not in ('exponential', 'linear', 'fixed')
+       or jsonb_typeof(value -> 'base_ms') is distinct from 'number'
+       or jsonb_typeof(value -> 'max_ms') is distinct from 'number'
+       or jsonb_typeof(value -> 'jitter') is distinct from 'number'
+       or not jsonb_path_exists(value, '$ ? (@.base_ms >= 0 && @.base_ms <= @.max_ms
+            && @.base_ms.floor() == @.base_ms && @.max_ms.floor() == @.max_ms
+            && @.max_ms <= 315360000000 && @.jitter >= 0 && @.jitter <= 1)')
+    then
+        raise exception 'backoff is not understood: it takes kind (exponential, linear or fixed), whole base_ms <= max_ms <= 315360000000, and jitter from 0 to 1'
+            using errcode = 'LV008';
+    end if;
+end
+$$;
+
+-- Takes a unique key for a job. Returns the job that holds it then: this one, or another. Waits
+-- for a transaction that holds the key and has not ended, but not for ever: LV011.
+create function lavoro.take_key(wanted bigint, queue text, task text, key text)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+    holder bigint;
+begin
+    -- The holder may end between a refused insert and the look at it: then look again, until one
+    -- side of the race is decided.
+    loop
+        insert into lavoro.unique_key as u (queue, task, key, job_id)
+        values (queue, task, key, wanted)
+        on conflict do nothing;
+        if found then
+            return wanted;
+        end if;
+        select u.job_id into holder from lavoro.unique_key u
+        where u.queue = take_key.queue and u.task = take_key.task and u.key = take_key.key;
+        if found then
+            return holder;
+        end if;
+    end loop;
+exception when lock_not_available then
+    raise exception 'another transaction holds unique_key % of task % and has not ended', key, task
+        using errcode = 'LV011', hint = 'Try again when it has.';
+end
+$$;
+
+-- Enqueues a job under a number that the caller has taken from the sequence: sent again with the
+-- same number, because a reply was lost, it finds its own job. With a unique_key that a job of
+-- this queue and task already holds, returns that job's number and created = false.
+create function lavoro.enqueue_as(
+    wanted       bigint,
     task         text,
-    payload      jsonb default '{}',
-    queue        text default 'default',
-    priority     integer default 0,
-    run_at       timestamptz default null,
-    delay        interval default null,
-    max_attempts integer default null,
-    unique_key   text default null,
-    timeout      interval default null,
-    backoff      jsonb default null,
-    tags         text[] default null,
-    metadata     jsonb default null
+    payload      jsonb,
+    queue        text,
+    priority     integer,
+    run_at       timestamptz,
+    delay        interval,
+    max_attempts integer,
+    unique_key   text,
+    timeout      interval,
+    backoff      jsonb,
+    tags         text[],
+    metadata     jsonb
 ) returns table (id bigint, created boolean)
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+set lock_timeout = '5s'
 as $$
 #variable_conflict use_variable
 declare
@@ -53,27 +111,20 @@ begin
         end loop;
     end if;
 
-    id := nextval('lavoro.job_id_seq');
+    id := wanted;
     created := true;
     if unique_key is not null then
         perform lavoro.check_name('unique_key', unique_key, 512, 'LV010');
-        -- Waits for another transaction that holds the key and has not ended. Then the key's
-        -- job may have ended as well, so look again until one side of the race is decided.
-        loop
-            insert into lavoro.unique_key as u (queue, task, key, job_id)
-            values (queue, task, unique_key, id)
-            on conflict do nothing;
-            exit when found;
-            select u.job_id into id from lavoro.unique_key u
-            where u.queue = enqueue_unique.queue and u.task = enqueue_unique.task
-              and u.key = enqueue_unique.unique_key;
-            if found then
-                created := false;
-                return next;
-                return;
-            end if;
-            id := nextval('lavoro.job_id_seq');
-        end loop;
+        if exists (select from lavoro.job j where j.id = wanted) then
+            return next;
+            return;
+        end if;
+        id := lavoro.take_key(wanted, queue, task, unique_key);
+        created := id = wanted;
+        if not created then
+            return next;
+            return;
+        end if;
     end if;
 
     insert into lavoro.job (id, run_at, priority, timeout_ms, max_attempts, queue, task, unique_key,
@@ -91,27 +142,28 @@ begin
 end
 $$;
 
--- Raises unless value is a backoff: {"kind": "exponential" | "linear" | "fixed", "base_ms": n, "max_ms": n, "jitter": 0..1}.
-create function lavoro.check_backoff(value jsonb)
-returns void
-language plpgsql immutable
+-- Enqueues a job. With a unique_key that a job of this queue and task already holds, returns
+-- that job's id and created = false.
+create function lavoro.enqueue_unique(
+    task         text,
+    payload      jsonb default '{}',
+    queue        text default 'default',
+    priority     integer default 0,
+    run_at       timestamptz default null,
+    delay        interval default null,
+    max_attempts integer default null,
+    unique_key   text default null,
+    timeout      interval default null,
+    backoff      jsonb default null,
+    tags         text[] default null,
+    metadata     jsonb default null
+) returns table (id bigint, created boolean)
+language sql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
-begin
-    if jsonb_typeof(value) is distinct from 'object'
-       or value ->> 'kind' is null
-       or value ->> 'kind' not in ('exponential', 'linear', 'fixed')
-       or jsonb_typeof(value -> 'base_ms') is distinct from 'number'
-       or jsonb_typeof(value -> 'max_ms') is distinct from 'number'
-       or jsonb_typeof(value -> 'jitter') is distinct from 'number'
-       or not jsonb_path_exists(value, '$ ? (@.base_ms >= 0 && @.base_ms <= @.max_ms
-            && @.base_ms.floor() == @.base_ms && @.max_ms.floor() == @.max_ms
-            && @.max_ms <= 315360000000 && @.jitter >= 0 && @.jitter <= 1)')
-    then
-        raise exception 'backoff is not understood: it takes kind (exponential, linear or fixed), whole base_ms <= max_ms <= 315360000000, and jitter from 0 to 1'
-            using errcode = 'LV008';
-    end if;
-end
+    select e.id, e.created
+    from lavoro.enqueue_as(nextval('lavoro.job_id_seq'), task, payload, queue, priority, run_at, delay,
+                           max_attempts, unique_key, timeout, backoff, tags, metadata) e
 $$;
 
 -- As enqueue_unique, returning only the id.

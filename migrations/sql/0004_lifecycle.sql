@@ -37,10 +37,9 @@ begin
 end
 $$;
 
--- Takes a waiting job out of its pack. Returns the attempts counted so far, or null if the job
--- does not wait. The rest of the pack stays where it was.
-create function lavoro.withdraw(wanted bigint)
-returns smallint
+-- Takes a waiting job out of its pack. Answers the attempts counted so far and whether it is a
+-- suspect, or nulls if the job does not wait. The rest of the pack stays where it was.
+create function lavoro.withdraw(wanted bigint, out attempts smallint, out suspect boolean)
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
@@ -62,7 +61,9 @@ begin
             insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
             select p.rest[1], j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
-            return p.attempt;
+            attempts := p.attempt;
+            suspect := p.suspect;
+            return;
         end if;
         delete from lavoro.scheduled s
         where s.id between wanted >> 10 << 10 and wanted and wanted = any (s.jobs)
@@ -71,12 +72,14 @@ begin
             insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
             select p.rest[1], p.run_at, j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
-            return p.attempt;
+            attempts := p.attempt;
+            suspect := p.suspect;
+            return;
         end if;
         perform 1 from lavoro.outcome o where o.job_id = wanted
         union all select 1 from lavoro.lease l where wanted = any (l.jobs);
         if found then
-            return null;
+            return;
         end if;
     end loop;
     raise exception 'job % keeps moving: try again', wanted using errcode = '40001';
@@ -98,7 +101,7 @@ begin
     if not found then
         raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
-    attempts := lavoro.withdraw(job_id);
+    select w.attempts into attempts from lavoro.withdraw(job_id) w;
     if attempts is not null then
         insert into lavoro.outcome (job_id, finished_at, attempt, state)
         values (cancel.job_id, clock_timestamp(), attempts, 2);
@@ -127,13 +130,15 @@ as $$
 declare
     j record;
     attempts smallint;
+    suspect boolean;
+    holder bigint;
 begin
     select q.id, q.queue, q.task, q.priority, q.unique_key, octet_length(q.payload::text) as bytes
     into j from lavoro.job q where q.id = retry.job_id for no key update;
     if not found then
         raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
-    attempts := lavoro.withdraw(job_id);
+    select w.attempts, w.suspect into attempts, suspect from lavoro.withdraw(job_id) w;
     if attempts is null then
         with ended as (
             delete from lavoro.outcome o where o.job_id = retry.job_id
@@ -151,16 +156,17 @@ begin
         set attempts = array(select a from unnest(l.jobs, l.attempts) as u (id, a) where id <> retry.job_id),
             jobs = array_remove(l.jobs, retry.job_id)
         where retry.job_id = any (l.jobs);
+        -- A wish to cancel that came too late is not one for the new attempt.
+        delete from lavoro.cancel_request c where c.job_id = retry.job_id;
         if j.unique_key is not null then
-            insert into lavoro.unique_key as u (queue, task, key, job_id)
-            values (j.queue, j.task, j.unique_key, retry.job_id)
-            on conflict do nothing;
-            if not found then
-                raise exception 'another job holds the unique key of job %', job_id using errcode = 'LV013';
+            holder := lavoro.take_key(job_id, j.queue, j.task, j.unique_key);
+            if holder <> job_id then
+                raise exception 'job % holds the unique key of job %', holder, job_id
+                    using errcode = 'LV013';
             end if;
         end if;
     end if;
     insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
-    values (j.id, j.priority, j.bytes, attempts, false, j.queue, j.task, array[j.id]);
+    values (j.id, j.priority, j.bytes, attempts, coalesce(suspect, false), j.queue, j.task, array[j.id]);
 end
 $$;

@@ -110,19 +110,32 @@ impl Producer {
     }
 }
 
-/// Enqueues a job with a unique key. Its key makes it safe to send again.
+/// Enqueues a job with a unique key. Its number makes it safe to send again.
 pub(crate) async fn keyed(
     store: &Store,
     job: &CheckedJob,
     patience: Duration,
 ) -> Result<KeyedAnswer> {
     let mut retry = Retry::new(patience);
+    let mut number = None;
     loop {
-        match store.enqueue_keyed(job).await {
+        match try_keyed(store, job, &mut number).await {
             Err(error) => retry.pause(error).await?,
             answer => return answer,
         }
     }
+}
+
+async fn try_keyed(
+    store: &Store,
+    job: &CheckedJob,
+    number: &mut Option<JobId>,
+) -> Result<KeyedAnswer> {
+    let number = match *number {
+        Some(number) => number,
+        None => *number.insert(store.job_number().await?),
+    };
+    store.enqueue_keyed(number, job).await
 }
 
 /// Waits between tries until time is up.

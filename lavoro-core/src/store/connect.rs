@@ -13,18 +13,16 @@ use std::time::Duration;
 const OLDEST_SERVER: i32 = 140_000;
 
 /// Settings of every session. Scans of whole tables are never right for our statements, and a
-/// plan made while a table was small must not become one; JIT costs more than they run.
-const SESSION: [(&str, &str); 5] = [
-    ("enable_seqscan", "off"),
-    ("jit", "off"),
-    ("plan_cache_mode", "force_generic_plan"),
-    ("lock_timeout", "5s"),
-    ("idle_in_transaction_session_timeout", "60s"),
-];
+/// plan made while a table was small must not become one; JIT costs more than they run. Sent
+/// after connecting: PgBouncer refuses them as startup parameters.
+const SESSION: &str = "set enable_seqscan = off; set jit = off; \
+     set plan_cache_mode = force_generic_plan; set lock_timeout = '5s'; \
+     set idle_in_transaction_session_timeout = '60s'";
 
-/// The same behind a transaction pooler, which refuses them on connecting.
-pub(super) const BEGIN_WITH_SETTINGS: &str = "begin; set local enable_seqscan = off; set local jit = off; \
-     set local lock_timeout = '5s'; set local idle_in_transaction_session_timeout = '60s'";
+/// The same behind a transaction pooler, where nothing outlives a transaction.
+pub(super) const BEGIN_WITH_SETTINGS: &str = "begin; set local enable_seqscan = off; \
+     set local jit = off; set local lock_timeout = '5s'; \
+     set local idle_in_transaction_session_timeout = '60s'";
 
 /// What a [`Store`] is opened with.
 #[derive(Debug)]
@@ -36,21 +34,33 @@ pub(crate) struct StoreOptions {
     pub(crate) deadline: Duration,
 }
 
+/// A pool whose connections have our settings.
+fn pool(size: u32, patience: Duration, transaction_pooler: bool) -> PgPoolOptions {
+    let options = PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(patience)
+        .max_lifetime(Duration::from_mins(30))
+        .test_before_acquire(false); // costs a round trip; a stale connection is tried again
+    if transaction_pooler {
+        return options;
+    }
+    options.after_connect(|connection, _| {
+        Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
+    })
+}
+
 impl Store {
     /// Opens a pool without connecting yet. Must run inside a tokio runtime.
     pub(crate) fn open(options: &StoreOptions) -> Result<Self> {
-        let mut server =
-            PgConnectOptions::from_str(&options.url).map_err(translate)?.application_name("lavoro");
+        let mut server = PgConnectOptions::from_str(&options.url)
+            .map_err(translate)?
+            .application_name("lavoro")
+            .extra_float_digits(None); // PgBouncer refuses it, and we read no floats
         if options.transaction_pooler {
-            server = server.statement_cache_capacity(0).extra_float_digits(None);
-        } else {
-            server = server.options(SESSION);
+            server = server.statement_cache_capacity(0);
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(options.pool_size)
-            .acquire_timeout(options.deadline.min(Duration::from_secs(10)))
-            .max_lifetime(Duration::from_mins(30))
-            .test_before_acquire(false) // costs a round trip; a stale connection is tried again
+        let patience = options.deadline.min(Duration::from_secs(10));
+        let pool = pool(options.pool_size, patience, options.transaction_pooler)
             .connect_lazy_with(server.clone());
         Ok(Self {
             pool,
@@ -64,10 +74,7 @@ impl Store {
 
     /// As this store, with one connection of its own: for a thread that must not wait for others.
     pub(crate) fn apart(&self) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(Duration::from_secs(3))
-            .test_before_acquire(false)
+        let pool = pool(1, Duration::from_secs(3), self.transaction_pooler)
             .connect_lazy_with(self.server.clone());
         Self {
             pool,
@@ -129,6 +136,13 @@ impl Store {
             return Err(Error::new(
                 ErrorKind::UnsupportedServer,
                 format!("the server is PostgreSQL {shown}: Lavoro needs 14 or newer"),
+            ));
+        }
+        let encoding: String = row.get("encoding");
+        if encoding != "UTF8" {
+            return Err(Error::new(
+                ErrorKind::UnsupportedServer,
+                format!("the database's encoding is {encoding}: Lavoro needs UTF8"),
             ));
         }
         if read_only {

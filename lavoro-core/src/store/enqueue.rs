@@ -1,7 +1,7 @@
 //! Enqueueing.
 
 use super::{Store, translate};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::job::JobId;
 use crate::new_job::{CheckedJob, Due, Enqueued};
 use chrono::{DateTime, Utc};
@@ -208,54 +208,52 @@ impl Store {
         self.query_with(&self.sql.enqueue, columns)
     }
 
-    /// Enqueues one job by the SQL function, which knows unique keys.
-    pub(crate) async fn enqueue_keyed(&self, job: &CheckedJob) -> Result<KeyedAnswer> {
-        let query = self.keyed_query(job);
-        let row = self.fetch_one(query).await.map_err(|error| pending(error, job))?;
+    /// A number for a new job.
+    pub(crate) async fn job_number(&self) -> Result<JobId> {
+        let row = self.fetch_one(self.query(&self.sql.job_number)).await?;
+        Ok(row.get("id"))
+    }
+
+    /// Enqueues one job with a unique key. Sent again with the same number, it finds its own job.
+    pub(crate) async fn enqueue_keyed(
+        &self,
+        number: JobId,
+        job: &CheckedJob,
+    ) -> Result<KeyedAnswer> {
+        let query = bind_job(self.query(&self.sql.enqueue_keyed).bind(number), job);
+        let row = self.fetch_one(query).await?;
         Ok(KeyedAnswer {
             enqueued: Enqueued { id: row.get("id"), created: row.get("created") },
             idle: row.get("idle"),
         })
     }
 
-    /// As [`enqueue_keyed`](Self::enqueue_keyed), inside the caller's own transaction.
+    /// Enqueues one job inside the caller's own transaction.
     pub(crate) async fn enqueue_in(
         &self,
         connection: &mut sqlx::PgConnection,
         job: &CheckedJob,
     ) -> Result<Enqueued> {
-        let row = self.keyed_query(job).fetch_one(connection).await.map_err(translate)?;
+        let query = bind_job(self.query(&self.sql.enqueue_one), job);
+        let row = query.fetch_one(connection).await.map_err(translate)?;
         Ok(Enqueued { id: row.get("id"), created: row.get("created") })
-    }
-
-    fn keyed_query(&self, job: &CheckedJob) -> super::Query {
-        let (delay_ms, run_at) = due(job.due);
-        self.query(&self.sql.enqueue_keyed)
-            .bind(job.task.clone())
-            .bind(job.payload.as_str().to_owned())
-            .bind(job.queue.clone())
-            .bind(job.priority)
-            .bind(run_at)
-            .bind(delay_ms)
-            .bind(i32::try_from(job.max_attempts).unwrap_or(i32::MAX))
-            .bind(job.unique_key.clone())
-            .bind(job.timeout.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX)))
-            .bind(job.backoff.as_ref().map(backoff_json))
-            .bind((!job.tags.is_empty()).then(|| job.tags.clone()))
-            .bind(job.metadata.as_ref().map(|json| json.as_str().to_owned()))
     }
 }
 
-/// A wait for a lock in this statement is a wait for the key.
-fn pending(error: Error, job: &CheckedJob) -> Error {
-    if error.kind() != ErrorKind::Timeout {
-        return error;
-    }
-    let message = format!(
-        "another transaction holds unique_key {:?} of task {:?} and has not ended: try again when \
-         it has",
-        job.unique_key.as_deref().unwrap_or_default(),
-        job.task
-    );
-    Error::new(ErrorKind::UniquePending, message).with_source(error)
+/// Binds a job as the SQL functions take it.
+fn bind_job(query: super::Query, job: &CheckedJob) -> super::Query {
+    let (delay_ms, run_at) = due(job.due);
+    query
+        .bind(job.task.clone())
+        .bind(job.payload.as_str().to_owned())
+        .bind(job.queue.clone())
+        .bind(job.priority)
+        .bind(run_at)
+        .bind(delay_ms)
+        .bind(i32::try_from(job.max_attempts).unwrap_or(i32::MAX))
+        .bind(job.unique_key.clone())
+        .bind(job.timeout.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX)))
+        .bind(job.backoff.as_ref().map(backoff_json))
+        .bind((!job.tags.is_empty()).then(|| job.tags.clone()))
+        .bind(job.metadata.as_ref().map(|json| json.as_str().to_owned()))
 }

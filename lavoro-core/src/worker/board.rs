@@ -9,6 +9,7 @@ use crate::outcome::Outcome;
 use crate::signal::{Signal, StopReason};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -19,6 +20,9 @@ pub(super) type Key = (JobId, Uuid);
 
 /// How many outcomes may wait to be recorded, unless the worker has more slots.
 const UNRECORDED: usize = 2000;
+
+/// Whether this process holds a suspect.
+static SUSPECT: AtomicBool = AtomicBool::new(false);
 
 /// The books of one worker.
 #[derive(Debug)]
@@ -44,12 +48,20 @@ struct Books {
     leases: HashMap<Uuid, usize>,
     /// Leases that have ended and may still have a row.
     settled: HashSet<Uuid>,
-    /// How many suspects are held: never more than one.
-    suspects: usize,
+    /// Whether the process's suspect is ours.
+    suspect: bool,
     deadlines: BinaryHeap<Reverse<(Instant, Key)>>,
     continuing: HashSet<String>,
     /// No more jobs are handed out.
     closed: bool,
+}
+
+impl Books {
+    fn give_suspect_back(&mut self) {
+        if std::mem::take(&mut self.suspect) {
+            SUSPECT.store(false, Ordering::Release);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +111,7 @@ impl Board {
                 running: HashMap::new(),
                 leases: HashMap::new(),
                 settled: HashSet::new(),
-                suspects: 0,
+                suspect: false,
                 deadlines: BinaryHeap::new(),
                 continuing: options.continue_on_lost_contact.iter().cloned().collect(),
                 closed: false,
@@ -135,9 +147,21 @@ impl Board {
             .collect()
     }
 
-    /// Whether a suspect may be claimed: a process holds at most one.
-    pub(super) fn may_take_suspect(&self) -> bool {
-        self.books().suspects == 0
+    /// Asks to claim a suspect: a process holds at most one, whichever of its workers it is.
+    pub(super) fn reserve_suspect(&self) -> bool {
+        let is_ours = !SUSPECT.swap(true, Ordering::AcqRel);
+        self.books().suspect |= is_ours;
+        is_ours
+    }
+
+    /// No suspect came of a claim that was allowed one.
+    pub(super) fn return_suspect(&self) {
+        self.books().give_suspect_back();
+    }
+
+    /// Whether a suspect may be asked for.
+    pub(super) fn may_take_suspect() -> bool {
+        !SUSPECT.load(Ordering::Acquire)
     }
 
     /// Takes claimed jobs in.
@@ -148,7 +172,6 @@ impl Board {
         let mut books = self.books();
         for job in jobs {
             *books.leases.entry(job.ticket.token).or_default() += 1;
-            books.suspects += usize::from(job.ticket.suspect);
             books.total.used += 1;
             if let Some(slots) = books.queues.get_mut(&job.ticket.queue) {
                 slots.used += 1;
@@ -200,7 +223,9 @@ impl Board {
     }
 
     fn release_slot(&self, books: &mut Books, ticket: &Ticket) {
-        books.suspects -= usize::from(ticket.suspect);
+        if ticket.suspect {
+            books.give_suspect_back();
+        }
         books.total.used -= 1;
         if let Some(slots) = books.queues.get_mut(&ticket.queue) {
             slots.used -= 1;
@@ -353,6 +378,13 @@ impl Board {
     /// Whether no handler runs and no job waits for one.
     pub(super) fn is_drained(&self) -> bool {
         self.books().total.used == 0
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        // A worker that was not stopped must not keep the process's place for ever.
+        self.books().give_suspect_back();
     }
 }
 

@@ -125,6 +125,7 @@ impl Fetcher {
         )]
         let packs = (f64::from(slots) / heat.pack).ceil() as u32 + 1;
         let depth = packs.min(slots) + if heat.misses > 0 { SLACK } else { 0 };
+        let suspect = self.board.reserve_suspect();
         let claim = Claim {
             worker: self.worker.load(Ordering::Acquire),
             token: Uuid::new_v4(),
@@ -132,13 +133,18 @@ impl Fetcher {
             slots,
             tasks: Arc::clone(&self.tasks),
             bytes: BYTES,
-            suspect: self.board.may_take_suspect(),
+            suspect,
             depth,
         };
         let claimed = match self.store.claim(&claim).await {
-            Err(error) if error.is_transient() => self.recover(&claim).await,
-            answer => answer?,
+            Err(error) if error.is_transient() => Ok(self.recover(&claim).await),
+            answer => answer,
         };
+        let is_suspect = |claimed: &Claimed| claimed.jobs.iter().any(|job| job.ticket.suspect);
+        if suspect && !claimed.as_ref().is_ok_and(is_suspect) {
+            self.board.return_suspect();
+        }
+        let claimed = claimed?;
         let (got, packs) = (claimed.jobs.len(), claimed.packs);
         self.board.stock(claimed.jobs);
         if got > 0 {
@@ -181,7 +187,7 @@ impl Fetcher {
     /// Which of the queues have work for us.
     async fn peek(&self, queues: impl Iterator<Item = &Arc<str>>) -> Result<BTreeSet<String>> {
         let queues = queues.map(ToString::to_string).collect();
-        let suspect = self.board.may_take_suspect();
+        let suspect = Board::may_take_suspect();
         Ok(self.store.peek(queues, &self.tasks, suspect).await?.into_iter().collect())
     }
 

@@ -29,7 +29,7 @@ struct Handler {
     droppable: bool,
 }
 
-/// What a handler may return: an [`Outcome`], or a `Result` whose value is the job's result and
+/// What a handler may return: an [`Outcome`], nothing (the job is done), or a `Result` whose value is the job's result and
 /// whose error makes the attempt fail, to be tried again.
 pub trait IntoOutcome {
     /// The outcome.
@@ -39,6 +39,12 @@ pub trait IntoOutcome {
 impl IntoOutcome for Outcome {
     fn into_outcome(self) -> Outcome {
         self
+    }
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Outcome::complete()
     }
 }
 

@@ -1,6 +1,7 @@
 -- Returns running jobs ($1, of leases $2) to waiting: at once, or after $5 milliseconds. They
 -- are locked already (hold.sql). $3 is how many attempts then count, $4 whether the job is a
--- suspect; $6 to $8 go into its error history. A lease that is left without running jobs goes.
+-- suspect; $6 to $8 go into its error history. A job that someone wants cancelled ends instead. A
+-- lease that is left without running jobs goes.
 with input as materialized (
     select i.job_id, i.token, i.counted_attempts, i.suspect, i.delay_ms, i.error_kind,
            i.error_message, i.counted
@@ -25,6 +26,16 @@ with input as materialized (
         where j.id = i.job_id
         limit 1
     ) j
+), unwanted as materialized (
+    -- Someone wanted it cancelled while it ran, and its handler had not heard of it.
+    select f.job_id from fresh f join lavoro.cancel_request c on c.job_id = f.job_id
+), cancelled as (
+    insert into lavoro.outcome (job_id, worker_id, started_at, finished_at, attempt, state)
+    select job_id, worker_id, claimed_at, clock_timestamp(), attempt, 2
+    from fresh
+    where job_id in (select job_id from unwanted)
+), freed as (
+    delete from lavoro.unique_key k where k.job_id in (select job_id from unwanted)
 ), failed as (
     insert into lavoro.error (job_id, token, failed_at, started_at, worker_id, attempt, counted, kind,
                               message)
@@ -36,13 +47,13 @@ with input as materialized (
     insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
     select job_id, priority, bytes, counted_attempts, suspect, queue, task, array[job_id]
     from fresh
-    where delay_ms is null
+    where delay_ms is null and job_id not in (select job_id from unwanted)
 ), scheduled as (
     insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
     select job_id, clock_timestamp() + delay_ms * interval '1 millisecond', priority, bytes,
            counted_attempts, suspect, queue, task, array[job_id]
     from fresh
-    where delay_ms is not null
+    where delay_ms is not null and job_id not in (select job_id from unwanted)
 ), rest as materialized (
     select l.token, array_agg(l.job_id) as jobs, array_agg(l.attempt) as attempts
     from listed l

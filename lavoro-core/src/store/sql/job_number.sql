@@ -1,0 +1,2 @@
+-- A number for a new job.
+select nextval('lavoro.job_id_seq') as id
