@@ -8,9 +8,17 @@
     reason = "a test ends by panicking, and tells its story in one piece"
 )]
 
+mod enqueue;
+mod errors;
 mod faults;
 mod life;
+mod limits;
 mod lost_contact;
 mod maintenance;
+mod migrations;
 mod order;
+mod sql_interface;
+mod statements;
+mod transactions;
+mod unique;
 mod worker;

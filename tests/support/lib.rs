@@ -11,11 +11,13 @@
 
 mod database;
 mod process;
+mod proxy;
 mod sound;
 mod wait;
 
 pub use database::{Database, server_url};
 pub use process::{Spec, WorkerProcess};
+pub use proxy::{Proxy, Reply};
 pub use wait::{PATIENCE, wait_for};
 
 use lavoro_core::{Timing, WorkerBuilder};

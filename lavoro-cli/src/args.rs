@@ -1,0 +1,174 @@
+//! What may be written on the command line.
+
+use crate::commands::{bench, dev, enqueue, jobs, migrate, queues, worker};
+use crate::exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lavoro_core::ConnectOptions;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  lavoro dev                                          a private PostgreSQL for this project
+  lavoro worker --exec greet='jq -r .name'            run jobs with a shell command
+  lavoro enqueue greet '{\"name\": \"Ada\"}' --wait       enqueue a job and wait for its result
+  lavoro jobs list --state discarded                  see what has failed
+
+Without --database-url the database is the first of LAVORO_DATABASE_URL, DATABASE_URL, and the
+private PostgreSQL in the nearest .lavoro directory.
+
+";
+
+/// A job queue on PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lavoro",
+    version,
+    about,
+    after_help = format!("{EXAMPLES}{}", exit::HELP),
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Database: postgres://…, embedded: (in .lavoro) or memory: (throw-away)
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Schema of Lavoro's tables [default: `LAVORO_SCHEMA`, else lavoro]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) schema: Option<String>,
+    /// What lies between this program and the server: a pooler in transaction mode?
+    #[arg(long, global = true, value_name = "MODE")]
+    pooler: Option<Pooler>,
+    /// Print JSON; an error is the last line of stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more on stderr; twice, still more (or set `LAVORO_LOG`)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How a pooler shares server connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Pooler {
+    /// No pooler, or one that keeps a connection for a whole session
+    Session,
+    /// A connection per transaction, as `PgBouncer`'s `pool_mode=transaction`
+    Transaction,
+}
+
+impl Globals {
+    /// The options of a connection. Where the URL comes from without `--database-url` is the
+    /// core's business.
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        ConnectOptions {
+            url: self.database_url.clone(),
+            schema: self.schema.clone(),
+            transaction_pooler: self.pooler == Some(Pooler::Transaction),
+            ..ConnectOptions::default()
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a private PostgreSQL for this project until Ctrl-C
+    Dev(dev::DevArgs),
+    /// Create or upgrade Lavoro's schema
+    Migrate(migrate::MigrateArgs),
+    /// Enqueue a job and print its id
+    Enqueue(enqueue::EnqueueArgs),
+    /// Run jobs with shell commands
+    Worker(worker::WorkerArgs),
+    /// Look at jobs, retry and cancel them
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// Look at queues, pause and resume them
+    #[command(subcommand)]
+    Queues(queues::QueuesCommand),
+    /// Measure this machine, in a database of the benchmark's own
+    Bench(bench::BenchArgs),
+}
+
+impl Command {
+    /// Whether the command runs until it is told to stop, and so tells more by itself.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self, Self::Dev(_) | Self::Worker(_))
+    }
+}
+
+/// Reads the command line. Help, the version and complaints are printed here.
+pub(crate) fn read() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        let wants_json = std::env::args_os().any(|arg| arg == "--json");
+        if error.use_stderr() && wants_json {
+            let text = error.render().to_string();
+            let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            crate::output::json_error("usage", message);
+        } else {
+            // Nothing is left to tell it to if the terminal is gone.
+            let _ = error.print();
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["lavoro"], line].concat())
+    }
+
+    #[test]
+    fn the_definition_has_no_contradictions() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        for line in [
+            ["--schema", "s", "--json", "queues", "list"],
+            ["queues", "list", "--json", "--schema", "s"],
+        ] {
+            let globals = parse(&line).unwrap().globals;
+            assert!(globals.json);
+            assert_eq!(globals.connect_options().schema.as_deref(), Some("s"));
+            assert!(!globals.connect_options().transaction_pooler);
+        }
+    }
+
+    #[test]
+    fn a_pooler_in_transaction_mode_is_told_to_the_core() {
+        let cli = parse(&["queues", "list", "--pooler", "transaction"]).unwrap();
+        assert!(cli.globals.connect_options().transaction_pooler);
+        assert!(parse(&["queues", "list", "--pooler", "statement"]).is_err());
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for line in [
+            &["enqueue", "t", "--delay", "1s", "--at", "2030-01-01T00:00:00Z"][..],
+            &["migrate", "--dry-run", "--uninstall"],
+            &["migrate", "--yes"],
+            &["worker"],
+            &["worker", "--exec", "no-command"],
+            &["jobs", "show", "one"],
+            &["jobs", "list", "--state", "lost"],
+        ] {
+            assert!(parse(line).is_err(), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `lavoro bench`.
+
+mod measure;
+mod pickup;
+mod place;
+mod progress;
+mod report;
+
+use crate::args::Globals;
+use crate::exit::Result;
+use crate::output::Output;
+use clap::Args;
+use place::Place;
+use progress::Progress;
+use report::Report;
+use std::path::PathBuf;
+
+/// Measures enqueueing, draining and pick-up on this machine.
+///
+/// Without --database-url it starts a PostgreSQL of its own on a disk, with fsync on, and throws
+/// its data away at the end. With --database-url it works in the schema `lavoro_bench` of that
+/// database: what is in there is removed before and after.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lavoro bench
+  lavoro bench --jobs 10000 --json
+  lavoro bench --database-url postgres://localhost/scratch")]
+pub(crate) struct BenchArgs {
+    /// How many jobs are enqueued in bulk and drained; the other measures scale with it
+    #[arg(long, value_name = "N", default_value_t = 100_000,
+        value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    jobs: u32,
+    /// The directory for the data of the private PostgreSQL [default: the temporary directory]
+    #[arg(long, value_name = "PATH")]
+    dir: Option<PathBuf>,
+}
+
+/// How often each thing is done.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    one_by_one: u32,
+    concurrent: u32,
+    bulk: u32,
+    pickup: u32,
+}
+
+impl Scale {
+    fn of(jobs: u32) -> Self {
+        Self {
+            one_by_one: (jobs / 50).max(10),
+            concurrent: (jobs / 5).max(64),
+            bulk: jobs,
+            pickup: (jobs / 500).clamp(20, 1000),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(globals: &Globals, args: &BenchArgs, output: Output) -> Result<()> {
+    let progress = Progress::new();
+    progress.begin("preparing a database", 0);
+    let place = Place::open(globals, args.dir.as_deref()).await?;
+    let measured = measure(&place, Scale::of(args.jobs), &progress).await;
+    progress.begin("cleaning up", 0);
+    let cleaned = place.close().await;
+    progress.end();
+    let report = measured?;
+    output.print(&report, || report.text())?;
+    cleaned
+}
+
+async fn measure(place: &Place, scale: Scale, progress: &Progress) -> Result<Report> {
+    let lavoro = place.connect().await?;
+    let one_by_one = measure::one_by_one(&lavoro, scale.one_by_one, progress).await?;
+    let concurrent = measure::concurrent(&lavoro, scale.concurrent, progress).await?;
+    let bulk = measure::bulk(&lavoro, scale.bulk, progress).await?;
+    let cpu = || place.server_cpu();
+    let drain = measure::drain(&lavoro, scale.bulk, &cpu, progress).await?;
+    let pickup = pickup::measure(&lavoro, scale.pickup, progress).await?;
+    lavoro.close().await;
+    Ok(Report {
+        place: place.describe(),
+        is_durable: place.is_durable(),
+        enqueue_one_by_one: one_by_one,
+        enqueue_64_concurrent: concurrent,
+        enqueue_bulk: bulk,
+        drain: drain.rate,
+        server_cpu_us_per_job: drain.server_cpu_us,
+        wal_bytes_per_job: None,
+        pickup_from_call: pickup.from_call,
+        pickup_from_acknowledgement: pickup.from_acknowledgement,
+    })
+}

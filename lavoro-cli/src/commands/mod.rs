@@ -1,0 +1,49 @@
+//! The commands, one module each.
+
+pub(crate) mod bench;
+pub(crate) mod dev;
+pub(crate) mod enqueue;
+pub(crate) mod jobs;
+pub(crate) mod migrate;
+pub(crate) mod queues;
+pub(crate) mod worker;
+
+use crate::args::{Cli, Command, Globals};
+use crate::exit::{Failure, Result};
+use crate::logging;
+use crate::output::Output;
+use lavoro_core::Lavoro;
+
+/// Runs a command to its end.
+pub(crate) fn run(cli: Cli, output: Output) -> Result<()> {
+    logging::start(cli.globals.verbose, cli.command.is_service())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("cannot start threads", &error))?;
+    runtime.block_on(dispatch(cli, output))
+}
+
+async fn dispatch(cli: Cli, output: Output) -> Result<()> {
+    let globals = &cli.globals;
+    match cli.command {
+        Command::Dev(args) => dev::run(globals, &args, output).await,
+        Command::Migrate(args) => migrate::run(globals, &args, output).await,
+        Command::Enqueue(args) => enqueue::run(globals, args, output).await,
+        Command::Worker(args) => worker::run(globals, args).await,
+        Command::Jobs(command) => jobs::run(globals, command, output).await,
+        Command::Queues(command) => queues::run(globals, command, output).await,
+        Command::Bench(args) => bench::run(globals, &args, output).await,
+    }
+}
+
+/// Connects, does something, and closes the connection whatever came of it.
+async fn with_lavoro<T>(
+    globals: &Globals,
+    work: impl AsyncFnOnce(&Lavoro) -> Result<T>,
+) -> Result<T> {
+    let lavoro = Lavoro::connect_with(globals.connect_options()).await?;
+    let answer = work(&lavoro).await;
+    lavoro.close().await;
+    answer
+}

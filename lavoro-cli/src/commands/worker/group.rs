@@ -1,0 +1,118 @@
+//! Process groups of commands: none outlives its job, whatever ends that.
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::collections::HashSet;
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::process::Child;
+use tokio::sync::Notify;
+
+/// How long a group has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The groups that live.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    live: Mutex<HashSet<Pid>>,
+    gone: Notify,
+}
+
+impl Groups {
+    fn live(&self) -> MutexGuard<'_, HashSet<Pid>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no group is left.
+    pub(super) async fn ended(&self) {
+        loop {
+            let gone = self.gone.notified();
+            tokio::pin!(gone);
+            gone.as_mut().enable();
+            if self.live().is_empty() {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    /// Kills every group.
+    pub(super) fn kill(&self) {
+        for group in self.live().iter() {
+            send(*group, Signal::SIGKILL);
+        }
+    }
+
+    fn forget(&self, group: Pid) {
+        self.live().remove(&group);
+        self.gone.notify_waiters();
+    }
+}
+
+/// A command that leads a process group. Dropped before it has ended, the group is told to end
+/// (SIGTERM), and killed if it does not.
+#[derive(Debug)]
+pub(super) struct Leader {
+    /// None once the process has been waited for.
+    child: Option<Child>,
+    group: Pid,
+    groups: Arc<Groups>,
+}
+
+impl Leader {
+    /// Takes charge of a child that was started in a group of its own.
+    pub(super) fn new(child: Child, groups: Arc<Groups>) -> Option<Self> {
+        let group = Pid::from_raw(child.id()?.try_into().ok()?);
+        groups.live().insert(group);
+        Some(Self { child: Some(child), group, groups })
+    }
+
+    /// The child, as long as it has not been waited for.
+    pub(super) fn child(&mut self) -> Option<&mut Child> {
+        self.child.as_mut()
+    }
+
+    /// Waits until the process has exited.
+    pub(super) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let Some(child) = &mut self.child else {
+            return Err(std::io::Error::other("it has been waited for"));
+        };
+        child.wait().await
+    }
+
+    /// Kills what an exited process has left in its group.
+    pub(super) fn clean_up(mut self) {
+        self.child = None;
+        send(self.group, Signal::SIGKILL);
+        self.groups.forget(self.group);
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let (group, groups) = (self.group, Arc::clone(&self.groups));
+        send(group, Signal::SIGTERM);
+        // Without a runtime, `kill_on_drop` ends at least the leader.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            send(group, Signal::SIGKILL);
+            groups.forget(group);
+            return;
+        };
+        runtime.spawn(async move {
+            let ended = tokio::time::timeout(GRACE, child.wait()).await;
+            // Also if the leader has ended: others of its group may not have.
+            send(group, Signal::SIGKILL);
+            if ended.is_err() {
+                let _ = child.wait().await;
+            }
+            groups.forget(group);
+        });
+    }
+}
+
+/// Signals a group. One that is gone is none to worry about.
+fn send(group: Pid, signal: Signal) {
+    let _ = killpg(group, signal);
+}

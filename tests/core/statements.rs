@@ -1,0 +1,193 @@
+//! The statements that run all the time never scan a whole table, whatever the tables hold, and
+//! jobs that a worker cannot run do not slow its claims.
+
+use lavoro_tests::Database;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use std::fs;
+use std::path::Path;
+
+/// The settings of a client's sessions (`store/connect.rs`).
+const SESSION: &str = "set enable_seqscan = off; set jit = off; \
+                       set plan_cache_mode = force_generic_plan";
+
+/// The hot statements, with parameters that stand for a worker's.
+const HOT: [(&str, &str); 7] = [
+    (
+        "claim",
+        "(1::bigint, gen_random_uuid(), 'default'::text, 100::bigint, '{t}'::text[],
+          16777216::bigint, false, 4::bigint)",
+    ),
+    (
+        "finish",
+        "('{1,2}'::bigint[], array[gen_random_uuid(), gen_random_uuid()], '{1,2}'::integer[],
+          '{1,1}'::smallint[], '{null,null}'::text[], '{null,null}'::text[],
+          '{null,null}'::text[], array[gen_random_uuid()], array[gen_random_uuid()],
+          '{}'::bigint[])",
+    ),
+    ("promote", "(100::bigint, null::timestamptz)"),
+    (
+        "prune",
+        "(0::bigint, 1000::bigint, 604800000::bigint, 2592000000::bigint, null::timestamptz)",
+    ),
+    ("peek", "('{default}'::text[], '{t}'::text[], false)"),
+    ("job_ended", "('{1,2}'::bigint[])"),
+    ("next_due", ""),
+];
+
+const TABLES: [&str; 5] = ["job", "ready", "scheduled", "outcome", "lease"];
+
+fn directory() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src/store/sql")
+}
+
+fn statement(name: &str) -> String {
+    fs::read_to_string(directory().join(format!("{name}.sql"))).unwrap()
+}
+
+/// `count` jobs of a lane in packs of 64, `later` of them due next year.
+async fn load(database: &Database, count: u32, queue: &str, task: &str, scheduled: bool) {
+    let (table, column, due) = if scheduled {
+        ("scheduled", "run_at, ", "now() + interval '1 year', ")
+    } else {
+        ("ready", "", "")
+    };
+    database
+        .run(&format!(
+            "with new as (
+                 select nextval('lavoro.job_id_seq') as id from generate_series(1, {count})
+             ), job as (
+                 insert into lavoro.job (id, priority, max_attempts, queue, task, payload)
+                 select id, 0, 20, '{queue}', '{task}', '{{}}' from new
+             )
+             insert into lavoro.{table} (id, {column}priority, bytes, attempt, suspect, queue, task, jobs)
+             select min(id), {due}0, 2 * count(*)::integer, 0, false, '{queue}', '{task}',
+                    array_agg(id order by id)
+             from new group by id >> 6"
+        ))
+        .await;
+}
+
+async fn session(database: &Database, settings: &str) -> PgConnection {
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    raw(&mut connection, settings).await;
+    for (name, _) in HOT {
+        raw(&mut connection, &format!("prepare {name} as {}", statement(name))).await;
+    }
+    connection
+}
+
+async fn raw(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
+}
+
+async fn explain(connection: &mut PgConnection, options: &str, call: &str) -> String {
+    let sql = format!("explain ({options}) execute {call}");
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect()
+}
+
+fn scanned(plan: &str) -> Vec<&str> {
+    TABLES
+        .into_iter()
+        .filter(|table| {
+            plan.lines().any(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                line.contains("Seq Scan on") && words.contains(table)
+            })
+        })
+        .collect()
+}
+
+async fn assert_no_scans(database: &Database, settings: &str, hot: &[&str]) {
+    let mut connection = session(database, settings).await;
+    for (name, parameters) in HOT.into_iter().filter(|(name, _)| hot.contains(name)) {
+        let plan = explain(&mut connection, "costs off", &format!("{name} {parameters}")).await;
+        assert_eq!(scanned(&plan), Vec::<&str>::new(), "{name} under {settings}:\n{plan}");
+    }
+}
+
+#[test]
+fn the_guard_sees_a_scan() {
+    assert_eq!(scanned("  ->  Seq Scan on ready r"), ["ready"]);
+    assert_eq!(scanned("  ->  Index Scan using job_pkey on job"), Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_prepares() {
+    let database = Database::new().await;
+    let mut connection = database.pool.acquire().await.unwrap();
+    let mut count = 0;
+    for file in fs::read_dir(directory()).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let sql = fs::read_to_string(&path).unwrap();
+        assert!(sql.starts_with("-- "), "{name} says what it does");
+        let prepare = format!("prepare {name} as {sql}");
+        let answer = sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await;
+        assert!(answer.is_ok(), "{name}: {answer:?}");
+        count += 1;
+    }
+    assert!(count >= 30, "{count} statements");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hot_statements_never_scan_a_table() {
+    let database = Database::new().await;
+    let all = HOT.map(|(name, _)| name);
+    // A plan made while the tables were empty must not be a scan: it is kept for later.
+    assert_no_scans(&database, SESSION, &all).await;
+    load(&database, 100_000, "default", "t", false).await;
+    load(&database, 50_000, "default", "other", false).await;
+    load(&database, 50_000, "default", "t", true).await;
+    // Without statistics, and with them.
+    assert_no_scans(&database, SESSION, &all).await;
+    database.run("analyze").await;
+    assert_no_scans(&database, SESSION, &all).await;
+    // The big tables are not scanned even where nothing forbids it.
+    let free = "set enable_seqscan = on; set jit = off; set plan_cache_mode = force_generic_plan";
+    assert_no_scans(&database, free, &["claim", "promote", "next_due"]).await;
+    database.assert_sound().await;
+}
+
+/// How many pages a claim of 100 jobs looks at. It is rolled back.
+async fn pages_of_a_claim(database: &Database) -> u64 {
+    let mut connection = session(database, SESSION).await;
+    let (name, parameters) = HOT[0];
+    let mut least = u64::MAX;
+    // The first run of a session also reads catalogs.
+    for _ in 0..3 {
+        raw(&mut connection, "begin").await;
+        let options = "analyze, buffers, timing off, costs off";
+        let plan = explain(&mut connection, options, &format!("{name} {parameters}")).await;
+        raw(&mut connection, "rollback").await;
+        assert!(plan.contains("Insert on lease"), "{plan}");
+        let buffers = plan.lines().find(|line| line.contains("Buffers:")).unwrap();
+        let shared = buffers.split("shared ").nth(1).unwrap().split(',').next().unwrap();
+        let pages = shared
+            .split_whitespace()
+            .filter(|word| word.starts_with("hit=") || word.starts_with("read="))
+            .map(|word| word.split_once('=').unwrap().1.parse::<u64>().unwrap())
+            .sum();
+        least = least.min(pages);
+    }
+    least
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_jobs_that_it_cannot_run_do_not_slow_a_claim() {
+    let database = Database::new().await;
+    load(&database, 2_000, "default", "t", false).await;
+    database.run("analyze").await;
+    let alone = pages_of_a_claim(&database).await;
+    assert!(alone > 10, "a claim looked at {alone} pages");
+    database.run("insert into lavoro.queue values ('paused', now())").await;
+    load(&database, 400_000, "default", "other", false).await;
+    load(&database, 300_000, "paused", "t", false).await;
+    load(&database, 300_000, "default", "t", true).await;
+    // Before and after statistics know of them.
+    for analyze in ["select 1", "analyze"] {
+        database.run(analyze).await;
+        let beside = pages_of_a_claim(&database).await;
+        assert!(beside <= 2 * alone, "{beside} pages beside a million jobs, {alone} without");
+    }
+}
