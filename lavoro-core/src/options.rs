@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How a program connects.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectOptions {
     /// Where the database is: `postgres://…`, `embedded:` or `memory:`. Default: the first of
     /// `LAVORO_DATABASE_URL`, `DATABASE_URL`, and `embedded:` with a warning.
@@ -29,6 +29,19 @@ pub struct ConnectOptions {
     pub statement_timeout: Duration,
     /// Timing of the maintenance that this client does.
     pub timing: Timing,
+}
+
+impl std::fmt::Debug for ConnectOptions {
+    /// Leaves out the URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("schema", &self.schema)
+            .field("pool_size", &self.pool_size)
+            .field("transaction_pooler", &self.transaction_pooler)
+            .field("maintenance", &self.maintenance)
+            .field("migrate", &self.migrate)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for ConnectOptions {
@@ -70,6 +83,7 @@ pub(crate) fn check_schema(schema: &str) -> Result<()> {
     let bad = schema.is_empty()
         || schema.len() > limits::SCHEMA_BYTES
         || schema.chars().any(char::is_control)
+        || schema.contains("$$") // would end the bodies of our functions
         || schema.starts_with("pg_");
     if !bad {
         return Ok(());
@@ -77,7 +91,7 @@ pub(crate) fn check_schema(schema: &str) -> Result<()> {
     Err(Error::new(
         ErrorKind::InvalidOption,
         format!(
-            "schema is {schema:?}: it takes 1 to {} bytes without control characters, not \
+            "schema is {schema:?}: it takes 1 to {} bytes without control characters or $$, not \
              starting with pg_",
             limits::SCHEMA_BYTES
         ),

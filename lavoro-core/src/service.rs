@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// How long a step may go on when its loop is stopped.
-const MOMENT: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// What a background loop does, one step at a time.
 pub(crate) trait Step: Send + 'static {

@@ -12,9 +12,9 @@ begin
        or value ->> 'kind' not in ('exponential', 'linear', 'fixed')
        or jsonb_typeof(value -> 'base_ms') is distinct from 'number'
        or jsonb_typeof(value -> 'max_ms') is distinct from 'number'
+       or value ->> 'base_ms' !~ '^[0-9]+$' or value ->> 'max_ms' !~ '^[0-9]+$'
        or jsonb_typeof(value -> 'jitter') is distinct from 'number'
-       or not jsonb_path_exists(value, '$ ? (@.base_ms >= 0 && @.base_ms <= @.max_ms
-            && @.base_ms.floor() == @.base_ms && @.max_ms.floor() == @.max_ms
+       or not jsonb_path_exists(value, '$ ? (@.base_ms <= @.max_ms
             && @.max_ms <= 315360000000 && @.jitter >= 0 && @.jitter <= 1)')
     then
         raise exception 'backoff is not understood: it takes kind (exponential, linear or fixed), whole base_ms <= max_ms <= 315360000000, and jitter from 0 to 1'

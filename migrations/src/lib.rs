@@ -45,12 +45,18 @@ pub const RECORD: &str = include_str!("../sql/record.sql");
 /// Removes everything that [`MIGRATIONS`] made.
 pub const UNINSTALL: &str = include_str!("../sql/uninstall.sql");
 
-/// Fills a schema's name into SQL that was written for `lavoro`: before a dot, and where it
-/// stands alone behind the mark `/*schema*/`.
+/// Fills a schema's name into SQL that was written for `lavoro`: before a dot, at the start of a
+/// literal (`nextval('lavoro.…')`), and where it stands alone behind the mark `/*schema*/`.
 #[must_use]
 pub fn render(sql: &str, schema: &str) -> String {
     let quoted = quote(schema);
-    sql.replace("/*schema*/lavoro", &quoted).replace("lavoro.", &format!("{quoted}."))
+    let literal = quoted.replace('\'', "''");
+    // By marks, so that a name that holds `lavoro.` itself is filled in once.
+    sql.replace("/*schema*/lavoro", "\u{1}")
+        .replace("'lavoro.", "'\u{2}.")
+        .replace("lavoro.", "\u{1}.")
+        .replace('\u{1}', &quoted)
+        .replace('\u{2}', &literal)
 }
 
 /// Quotes an identifier.
@@ -74,5 +80,10 @@ mod tests {
     fn a_schema_name_is_filled_in_quoted() {
         let sql = "select lavoro.f() -- /*schema*/lavoro, pg_temp";
         assert_eq!(render(sql, "a\"b"), "select \"a\"\"b\".f() -- \"a\"\"b\", pg_temp");
+        assert_eq!(render("nextval('lavoro.s')", "a'b"), "nextval('\"a''b\".s')");
+        assert_eq!(
+            render("lavoro.t, /*schema*/lavoro", "lavoro.x"),
+            "\"lavoro.x\".t, \"lavoro.x\""
+        );
     }
 }

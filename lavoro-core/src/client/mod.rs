@@ -49,7 +49,6 @@ pub struct Lavoro {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     store: Arc<Store>,
     coalescer: Coalescer,
@@ -62,6 +61,13 @@ struct Inner {
     runtime: Arc<Runtime>,
     /// Last, so that the server outlives all that uses it.
     embedded: Option<Embedded>,
+}
+
+impl std::fmt::Debug for Inner {
+    /// Leaves out the URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 impl Lavoro {
@@ -233,6 +239,16 @@ impl Lavoro {
         limits::check_queue(&queue)?;
         let store = Arc::clone(&self.inner.store);
         self.run(async move { store.pause_queue(&queue, paused).await }).await
+    }
+
+    /// How many bytes of write-ahead log the server has written since it was made: the
+    /// difference of two readings is what the work between them cost, whoever did it.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub async fn wal_position(&self) -> Result<i64> {
+        let store = Arc::clone(&self.inner.store);
+        self.run(async move { store.wal_position().await }).await
     }
 
     /// The URL that other programs reach this database under. It may hold a password.

@@ -134,6 +134,12 @@ impl Store {
             .collect())
     }
 
+    /// How many bytes of write-ahead log the server has written so far.
+    pub(crate) async fn wal_position(&self) -> Result<i64> {
+        let row = self.fetch_one(self.query(&self.sql.wal_position)).await?;
+        Ok(row.get("bytes"))
+    }
+
     /// Pauses a queue, or resumes it.
     pub(crate) async fn pause_queue(&self, queue: &str, paused: bool) -> Result<()> {
         let query = self.query(&self.sql.queue_pause).bind(queue.to_owned()).bind(paused);

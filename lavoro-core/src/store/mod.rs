@@ -42,7 +42,6 @@ use tokio::time::timeout;
 type Query = sqlx::query::Query<'static, Postgres, PgArguments>;
 
 /// A pool of connections to one schema.
-#[derive(Debug)]
 pub(crate) struct Store {
     pool: PgPool,
     server: PgConnectOptions,
@@ -51,6 +50,13 @@ pub(crate) struct Store {
     /// A pooler in transaction mode lies between.
     transaction_pooler: bool,
     deadline: Duration,
+}
+
+impl std::fmt::Debug for Store {
+    /// Leaves out the server's address, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("schema", &self.schema).finish_non_exhaustive()
+    }
 }
 
 impl Store {

@@ -61,6 +61,7 @@ statements! {
     standing,
     sweep,
     unlocked,
+    wal_position,
     worker_beat,
     worker_end,
     worker_idle,

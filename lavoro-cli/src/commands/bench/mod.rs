@@ -74,9 +74,11 @@ async fn measure(place: &Place, scale: Scale, progress: &Progress) -> Result<Rep
     let lavoro = place.connect().await?;
     let one_by_one = measure::one_by_one(&lavoro, scale.one_by_one, progress).await?;
     let concurrent = measure::concurrent(&lavoro, scale.concurrent, progress).await?;
+    let before = lavoro.wal_position().await?;
     let bulk = measure::bulk(&lavoro, scale.bulk, progress).await?;
     let cpu = || place.server_cpu();
     let drain = measure::drain(&lavoro, scale.bulk, &cpu, progress).await?;
+    let wal = lavoro.wal_position().await? - before;
     let pickup = pickup::measure(&lavoro, scale.pickup, progress).await?;
     lavoro.close().await;
     Ok(Report {
@@ -87,7 +89,7 @@ async fn measure(place: &Place, scale: Scale, progress: &Progress) -> Result<Rep
         enqueue_bulk: bulk,
         drain: drain.rate,
         server_cpu_us_per_job: drain.server_cpu_us,
-        wal_bytes_per_job: None,
+        wal_bytes_per_job: wal as f64 / f64::from(scale.bulk),
         pickup_from_call: pickup.from_call,
         pickup_from_acknowledgement: pickup.from_acknowledgement,
     })

@@ -50,7 +50,8 @@ pub(super) struct Report {
     pub(super) enqueue_bulk: Rate,
     pub(super) drain: Rate,
     pub(super) server_cpu_us_per_job: Option<f64>,
-    pub(super) wal_bytes_per_job: Option<f64>,
+    /// Enqueued in bulk, claimed and completed.
+    pub(super) wal_bytes_per_job: f64,
     pub(super) pickup_from_call: Latency,
     pub(super) pickup_from_acknowledgement: Latency,
 }
@@ -71,7 +72,7 @@ impl Report {
         let per_job = |figure: Option<f64>| figure.map_or("n/a".to_owned(), |f| format!("{f:.1}"));
         for (name, figure, unit) in [
             ("server CPU, claim + complete", self.server_cpu_us_per_job, "µs/job"),
-            ("WAL, claim + complete", self.wal_bytes_per_job, "B/job"),
+            ("WAL, whole life", Some(self.wal_bytes_per_job), "B/job"),
         ] {
             let jobs = self.drain.jobs.to_string();
             table.row(&[name, &jobs, &per_job(figure), unit]);
