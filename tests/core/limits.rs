@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use lavoro_core::{Backoff, Error, ErrorKind, Lavoro, NewJob, Result};
 use lavoro_tests::Database;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::Row as _;
@@ -280,7 +280,12 @@ async fn any_json_comes_back_as_it_was_and_has_the_counted_size() {
     let lavoro = database.lavoro().await;
     let handle = tokio::runtime::Handle::current();
     let (database, lavoro) = tokio::task::spawn_blocking(move || {
-        let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
+        let given = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| Utc::now().timestamp_micros().unsigned_abs());
+        println!("PROPTEST_RNG_SEED={seed}");
+        let rng_seed = RngSeed::Fixed(seed);
+        let config =
+            Config { cases: 200, rng_seed, failure_persistence: None, ..Config::default() };
         TestRunner::new(config)
             .run(&json(), |value| {
                 handle.block_on(async {
