@@ -27,11 +27,8 @@ const SNOOZE: Duration = Duration::from_secs(30);
 pub(super) async fn run(command: Arc<str>, job: Job, groups: Arc<Groups>) -> Outcome {
     tracing::info!(job = job.id(), task = job.task(), attempt = job.attempt(), "started");
     let mut diary = Diary { job: job.clone(), since: Instant::now(), ended: None };
-    let outcome = match start(&command, &job) {
-        Ok(child) => match Leader::new(child, groups) {
-            Some(leader) => attend(leader, &job).await,
-            None => Outcome::retry("the command was lost as soon as it was started"),
-        },
+    let outcome = match groups.start(|| start(&command, &job)) {
+        Ok(leader) => attend(leader, &job).await,
         Err(error) => Outcome::retry(format!("the command cannot be started: {error}")),
     };
     diary.ended = Some(name(&outcome));

@@ -37,11 +37,28 @@ impl Groups {
         }
     }
 
-    /// Kills every group.
+    /// Kills every group, and lets no more be started: for a program that ends at once.
     pub(super) fn kill(&self) {
-        for group in self.live().iter() {
+        let live = self.live();
+        for group in live.iter() {
             send(*group, Signal::SIGKILL);
         }
+        // Whoever wants to start a command waits for this lock from now on.
+        std::mem::forget(live);
+    }
+
+    /// Starts a command in a group of its own. Under the lock, so that none is started that
+    /// `kill` does not see.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        spawn: impl FnOnce() -> std::io::Result<Child>,
+    ) -> std::io::Result<Leader> {
+        let mut live = self.live();
+        let child = spawn()?;
+        let id = child.id().and_then(|id| id.try_into().ok());
+        let group = Pid::from_raw(id.ok_or_else(|| std::io::Error::other("it has no number"))?);
+        live.insert(group);
+        Ok(Leader { child: Some(child), group, groups: Arc::clone(self) })
     }
 
     fn forget(&self, group: Pid) {
@@ -61,13 +78,6 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    /// Takes charge of a child that was started in a group of its own.
-    pub(super) fn new(child: Child, groups: Arc<Groups>) -> Option<Self> {
-        let group = Pid::from_raw(child.id()?.try_into().ok()?);
-        groups.live().insert(group);
-        Some(Self { child: Some(child), group, groups })
-    }
-
     /// The child, as long as it has not been waited for.
     pub(super) fn child(&mut self) -> Option<&mut Child> {
         self.child.as_mut()
