@@ -8,6 +8,7 @@
     reason = "a test ends by panicking, and tells its story in one piece"
 )]
 
+mod cancel;
 mod enqueue;
 mod errors;
 mod faults;
