@@ -23,16 +23,20 @@ begin
 end
 $$;
 
--- Takes a unique key for a job. Returns the job that holds it then: this one, or another. Waits
--- for a transaction that holds the key and has not ended, but not for ever: LV011.
-create function lavoro.take_key(wanted bigint, queue text, task text, key text)
-returns bigint
+-- Takes a unique key for a job. Answers the job that holds it then, and whether it was taken just
+-- now. Waits for a transaction that holds the key and has not ended, but not for ever: LV011.
+create function lavoro.take_key(
+    wanted     bigint,
+    queue      text,
+    task       text,
+    key        text,
+    out holder bigint,
+    out taken  boolean
+)
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
 #variable_conflict use_variable
-declare
-    holder bigint;
 begin
     -- The holder may end between a refused insert and the look at it: then look again, until one
     -- side of the race is decided.
@@ -40,13 +44,15 @@ begin
         insert into lavoro.unique_key as u (queue, task, key, job_id)
         values (queue, task, key, wanted)
         on conflict do nothing;
-        if found then
-            return wanted;
+        taken := found;
+        if taken then
+            holder := wanted;
+            return;
         end if;
         select u.job_id into holder from lavoro.unique_key u
         where u.queue = take_key.queue and u.task = take_key.task and u.key = take_key.key;
         if found then
-            return holder;
+            return;
         end if;
     end loop;
 exception when lock_not_available then
@@ -55,9 +61,9 @@ exception when lock_not_available then
 end
 $$;
 
--- Enqueues a job under a number that the caller has taken from the sequence: sent again with the
--- same number, because a reply was lost, it finds its own job. With a unique_key that a job of
--- this queue and task already holds, returns that job's number and created = false.
+-- Enqueues a job under a number that the caller has taken from the sequence. With a unique_key
+-- that a job of this queue and task already holds, returns that job's number and created = false,
+-- unless that is the very number: then this was sent before, and only its reply was lost.
 create function lavoro.enqueue_as(
     wanted       bigint,
     task         text,
@@ -83,6 +89,7 @@ declare
     bytes integer;
     timeout_ms bigint;
     tag text;
+    taken boolean;
 begin
     perform lavoro.check_name('task', task, 255, 'LV001');
     perform lavoro.check_name('queue', queue, 255, 'LV002');
@@ -115,13 +122,10 @@ begin
     created := true;
     if unique_key is not null then
         perform lavoro.check_name('unique_key', unique_key, 512, 'LV010');
-        if exists (select from lavoro.job j where j.id = wanted) then
-            return next;
-            return;
-        end if;
-        id := lavoro.take_key(wanted, queue, task, unique_key);
-        created := id = wanted;
-        if not created then
+        select k.holder, k.taken into id, taken
+        from lavoro.take_key(wanted, queue, task, unique_key) k;
+        if not taken then
+            created := id = wanted;
             return next;
             return;
         end if;

@@ -159,7 +159,8 @@ begin
         -- A wish to cancel that came too late is not one for the new attempt.
         delete from lavoro.cancel_request c where c.job_id = retry.job_id;
         if j.unique_key is not null then
-            holder := lavoro.take_key(job_id, j.queue, j.task, j.unique_key);
+            select k.holder into holder
+            from lavoro.take_key(job_id, j.queue, j.task, j.unique_key) k;
             if holder <> job_id then
                 raise exception 'job % holds the unique key of job %', holder, job_id
                     using errcode = 'LV013';
