@@ -254,11 +254,16 @@ async fn a_cancelled_wait_for_jobs_loses_none() {
     let database = Database::new().await;
     let lavoro = database.lavoro().await;
     let worker = PullWorker::start(&lavoro, pull_options(&["t"], 50)).await.unwrap();
-    let jobs = lavoro.enqueue_many((0..300).map(|n| NewJob::new("t", n))).await.unwrap();
+    // They come one by one, so that waits are dropped before, while and after each arrives.
+    let producer = tokio::spawn(async move {
+        for n in 0..300 {
+            lavoro.enqueue(NewJob::new("t", n)).await.unwrap();
+        }
+    });
     let mut seen = HashSet::new();
-    let mut dropped = 0;
-    while seen.len() < jobs.len() {
-        let patience = Duration::from_micros(u64::from(dropped % 50 == 49) * 100_000 + 10);
+    let mut dropped = 0_u64;
+    while seen.len() < 300 {
+        let patience = Duration::from_micros(dropped % 100 * 20);
         match tokio::time::timeout(patience, worker.next_jobs(7)).await {
             Ok(got) => {
                 let done = got.iter().map(|job| Finish {
@@ -273,6 +278,7 @@ async fn a_cancelled_wait_for_jobs_loses_none() {
             Err(_) => dropped += 1,
         }
     }
+    producer.await.unwrap();
     assert!(dropped > 0, "no wait was cancelled: the test shows nothing");
     worker.stop(LONG).await;
     database.assert_sound().await;

@@ -21,13 +21,20 @@ with input as materialized (
     order by l.token
     for no key update
 ), fresh as materialized (
+    -- A full join cannot be a nested loop, which would compare every job with every lease; the
+    -- offset keeps the planner from seeing that an inner join would do.
     select i.job_id, i.token, i.state, i.result, i.error_kind, i.error_message,
-           h.worker_id, h.claimed_at, h.attempts[p.place] as attempt
-    from input i
-    join held h on h.token = i.token
+           i.worker_id, i.claimed_at, i.attempts[p.place] as attempt
+    from (
+        select coalesce(i.token, h.token) as token, i.job_id, i.place, i.state, i.result,
+               i.error_kind, i.error_message, h.worker_id, h.claimed_at, h.jobs, h.attempts
+        from input i
+        full join held h on h.token = i.token
+        offset 0
+    ) i
     cross join lateral (
-        select case when h.jobs[i.place] = i.job_id then i.place
-                    else array_position(h.jobs, i.job_id) end as place
+        select case when i.jobs[i.place] = i.job_id then i.place
+                    else array_position(i.jobs, i.job_id) end as place
     ) p
     where p.place is not null
       and (select true from lavoro.outcome o where o.job_id = i.job_id limit 1) is null
