@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod exit;
+mod globals;
 mod logging;
 mod output;
 mod parse;

@@ -1,7 +1,7 @@
 //! `lavoro dev`.
 
-use crate::args::Globals;
 use crate::exit::{Failure, Result};
+use crate::globals::Globals;
 use crate::output::Output;
 use crate::signals::Signals;
 use clap::Args;

@@ -1,8 +1,8 @@
 //! `lavoro enqueue`.
 
 use super::with_lavoro;
-use crate::args::Globals;
 use crate::exit::{Failure, Result};
+use crate::globals::Globals;
 use crate::output::Output;
 use crate::parse;
 use chrono::{DateTime, Utc};

@@ -1,8 +1,8 @@
 //! `lavoro jobs`.
 
 use super::with_lavoro;
-use crate::args::Globals;
 use crate::exit::Result;
+use crate::globals::Globals;
 use crate::output::{Output, Table, printable};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};

@@ -1,7 +1,7 @@
 //! `lavoro migrate`.
 
-use crate::args::Globals;
 use crate::exit::{Failure, Result};
+use crate::globals::Globals;
 use crate::output::Output;
 use clap::Args;
 use lavoro_core::Migrations;

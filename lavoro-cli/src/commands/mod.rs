@@ -8,8 +8,9 @@ pub(crate) mod migrate;
 pub(crate) mod queues;
 pub(crate) mod worker;
 
-use crate::args::{Cli, Command, Globals};
+use crate::args::{Cli, Command};
 use crate::exit::{Failure, Result};
+use crate::globals::Globals;
 use crate::logging;
 use crate::output::Output;
 use lavoro_core::Lavoro;

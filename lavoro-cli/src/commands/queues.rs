@@ -1,8 +1,8 @@
 //! `lavoro queues`.
 
 use super::with_lavoro;
-use crate::args::Globals;
 use crate::exit::Result;
+use crate::globals::Globals;
 use crate::output::{Output, Table};
 use clap::Subcommand;
 use lavoro_core::QueueInfo;

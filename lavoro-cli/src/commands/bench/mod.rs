@@ -6,8 +6,8 @@ mod place;
 mod progress;
 mod report;
 
-use crate::args::Globals;
 use crate::exit::Result;
+use crate::globals::Globals;
 use crate::output::Output;
 use clap::Args;
 use place::Place;

@@ -1,7 +1,7 @@
 //! Where the benchmark works: a PostgreSQL of its own, or a schema in someone's database.
 
-use crate::args::Globals;
 use crate::exit::{Failure, Result};
+use crate::globals::Globals;
 use lavoro_core::embedded::{Embedded, EmbeddedOptions};
 use lavoro_core::{ConnectOptions, Lavoro, Migrations};
 use std::path::{Path, PathBuf};

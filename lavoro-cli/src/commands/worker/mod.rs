@@ -5,8 +5,8 @@ mod exec;
 mod group;
 mod pipes;
 
-use crate::args::Globals;
 use crate::exit::Result;
+use crate::globals::Globals;
 use crate::parse::{self, Exec, Served};
 use crate::signals::Signals;
 use clap::Args;
