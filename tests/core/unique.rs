@@ -4,6 +4,7 @@ use lavoro_core::{
     ErrorKind, Finish, JobState, Lavoro, NewJob, Outcome, PullWorker, Worker, WorkerOptions,
 };
 use lavoro_tests::{Database, Quick as _, quick, wait_for};
+use sqlx::Row as _;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -233,5 +234,43 @@ async fn plain_sql_and_a_callers_transaction_wait_no_longer_either() {
         .unwrap_err();
     assert_eq!(answer.as_database_error().unwrap().code().unwrap(), "LV011");
     open.commit().await.unwrap();
+    database.assert_sound().await;
+}
+
+/// What the client sends again when a reply was lost, number and all.
+async fn send(database: &Database, number: i64) -> (i64, bool) {
+    let sql = include_str!("../../lavoro-core/src/store/sql/enqueue_keyed.sql");
+    let row = sqlx::query(sql)
+        .bind(number)
+        .bind("t")
+        .bind("1")
+        .bind("default")
+        .bind(0)
+        .bind(None::<chrono::DateTime<chrono::Utc>>)
+        .bind(None::<i64>)
+        .bind(None::<i32>)
+        .bind("k")
+        .bind(None::<i64>)
+        .bind(None::<String>)
+        .bind(None::<Vec<String>>)
+        .bind(None::<String>)
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    (row.get("id"), row.get("created"))
+}
+
+/// Its reply lost, an enqueue is sent again: while its job waits, and after that has ended and
+/// freed the key. Both times it finds its own job.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enqueue_that_is_sent_again_finds_its_own_job() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let number: i64 = database.one("select nextval('lavoro.job_id_seq')").await;
+    assert_eq!(send(&database, number).await, (number, true));
+    assert_eq!(send(&database, number).await, (number, true), "it waits");
+    lavoro.job(number).cancel().await.unwrap();
+    assert_eq!(send(&database, number).await, (number, true), "it has ended");
+    assert_eq!(database.one::<i64>("select count(*) from lavoro.job").await, 1);
     database.assert_sound().await;
 }
