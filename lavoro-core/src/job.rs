@@ -115,6 +115,10 @@ pub struct Job {
     pub(crate) tags: Arc<[String]>,
     pub(crate) payload: Arc<str>,
     pub(crate) metadata: Option<Arc<str>>,
+    /// It had expired when it was claimed: it is not handed out.
+    pub(crate) expired: bool,
+    /// Since when it might have run for the first time.
+    pub(crate) due_at: DateTime<Utc>,
     pub(crate) signal: Signal,
 }
 
@@ -233,7 +237,7 @@ impl Job {
 pub struct JobError {
     /// Which attempt it was, from 1.
     pub attempt: u32,
-    /// `failed`, `timeout`, `panicked` or `lost`.
+    /// `failed`, `timeout`, `panicked`, `lost`, `cancelled` or `expired`.
     pub kind: String,
     /// What the handler, or Lavoro, said.
     pub message: String,
@@ -283,6 +287,25 @@ pub struct JobInfo {
     pub metadata: Option<serde_json::Value>,
     /// Its unique key.
     pub unique_key: Option<String>,
+    /// How far its handler says it has come.
+    pub progress: Option<Progress>,
+    /// When it is cancelled unless an attempt has begun.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The task of its follow-up if it is discarded.
+    pub on_discarded: Option<String>,
+}
+
+/// How far a job's handler says it has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// From 0 to 100.
+    pub percent: Option<f32>,
+    /// For people.
+    pub message: Option<String>,
+    /// For programs.
+    pub data: Option<serde_json::Value>,
+    /// When it was said, by the server's clock.
+    pub updated_at: DateTime<Utc>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

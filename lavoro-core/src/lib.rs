@@ -51,7 +51,9 @@ mod worker;
 
 pub use client::{JobHandle, JobResult, Lavoro, Migrations};
 pub use error::{Error, ErrorKind, Result};
-pub use job::{DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState};
+pub use job::{
+    DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
+};
 pub use json::Json;
 pub use new_job::NewJob;
 pub use options::{ConnectOptions, OnLostContact, Timing, WorkerOptions};

@@ -45,6 +45,11 @@ pub fn check_task(name: &str) -> Result<()> {
     check_name(ErrorKind::InvalidTask, "task", name, NAME_BYTES)
 }
 
+/// Checks the task of a follow-up job.
+pub fn check_follow_up(name: &str) -> Result<()> {
+    check_name(ErrorKind::InvalidTask, "on_discarded", name, NAME_BYTES)
+}
+
 /// Checks a queue's name.
 pub fn check_queue(name: &str) -> Result<()> {
     check_name(ErrorKind::InvalidQueue, "queue", name, NAME_BYTES)

@@ -39,10 +39,12 @@ pub struct NewJob {
     queue: String,
     priority: i32,
     due: Due,
+    expiry: Due,
     max_attempts: u32,
     timeout: Option<Duration>,
     backoff: Option<Backoff>,
     unique_key: Option<String>,
+    on_discarded: Option<String>,
     tags: Vec<String>,
     metadata: Option<Result<Json>>,
 }
@@ -65,10 +67,12 @@ impl NewJob {
             queue: DEFAULT_QUEUE.to_owned(),
             priority: 0,
             due: Due::Now,
+            expiry: Due::Now,
             max_attempts: DEFAULT_MAX_ATTEMPTS,
             timeout: None,
             backoff: None,
             unique_key: None,
+            on_discarded: None,
             tags: Vec::new(),
             metadata: None,
         }
@@ -107,6 +111,33 @@ impl NewJob {
     #[must_use]
     pub fn run_at(mut self, run_at: DateTime<Utc>) -> Self {
         self.due = if matches!(self.due, Due::In(_)) { Due::Both } else { Due::At(run_at) };
+        self
+    }
+
+    /// Cancels the job if no attempt has begun this long after it was enqueued, by the server's
+    /// clock: from 1 millisecond to 3650 days. Its history then says `expired`. Default: never.
+    /// Not together with [`expires_at`](Self::expires_at).
+    #[must_use]
+    pub fn expires_in(mut self, lifetime: Duration) -> Self {
+        let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+        self.expiry = if matches!(self.expiry, Due::At(_)) { Due::Both } else { Due::In(lifetime) };
+        self
+    }
+
+    /// Cancels the job if no attempt has begun at this instant, by the server's clock. Years
+    /// 1970 to 9999. Not together with [`expires_in`](Self::expires_in).
+    #[must_use]
+    pub fn expires_at(mut self, at: DateTime<Utc>) -> Self {
+        self.expiry = if matches!(self.expiry, Due::In(_)) { Due::Both } else { Due::At(at) };
+        self
+    }
+
+    /// The task of a follow-up job that is enqueued if this job is discarded, together with its
+    /// end. Its payload is `{"job_id", "task", "queue", "attempt", "error", "payload"}`; queue,
+    /// priority, tags and metadata are this job's. Default: none.
+    #[must_use]
+    pub fn on_discarded(mut self, task: impl Into<String>) -> Self {
+        self.on_discarded = Some(task.into());
         self
     }
 
@@ -167,6 +198,7 @@ impl NewJob {
         limits::check_queue(&self.queue)?;
         let payload = self.payload?;
         check_due(self.due)?;
+        check_expiry(self.expiry)?;
         limits::check_range("max_attempts", &self.max_attempts, &limits::MAX_ATTEMPTS)?;
         if let Some(timeout) = &self.timeout {
             limits::check_range("timeout", timeout, &limits::TIMEOUT)?;
@@ -176,6 +208,9 @@ impl NewJob {
         }
         if let Some(key) = &self.unique_key {
             limits::check_unique_key(key)?;
+        }
+        if let Some(task) = &self.on_discarded {
+            limits::check_follow_up(task)?;
         }
         limits::check_tags(&self.tags)?;
         let metadata = self.metadata.transpose()?;
@@ -187,10 +222,12 @@ impl NewJob {
             queue: self.queue,
             priority: self.priority,
             due: self.due,
+            expiry: self.expiry,
             max_attempts: self.max_attempts,
             timeout: self.timeout,
             backoff: self.backoff,
             unique_key: self.unique_key,
+            on_discarded: self.on_discarded,
             tags: self.tags,
             metadata,
             payload,
@@ -213,6 +250,21 @@ fn check_due(due: Due) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidTime, complaint))
 }
 
+fn check_expiry(expiry: Due) -> Result<()> {
+    let complaint = match expiry {
+        Due::Both => "expires_at and expires_in are both given: pass one of them",
+        Due::In(lifetime) if lifetime < 1 => "expires_in is shorter than 1 millisecond",
+        Due::In(lifetime) if u128::from(lifetime.unsigned_abs()) > limits::DELAY.as_millis() => {
+            "expires_in is longer than 3650 days"
+        }
+        Due::At(at) if !limits::RUN_AT_YEARS.contains(&at.year()) => {
+            "expires_at lies outside the years 1970 to 9999"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::InvalidTime, complaint))
+}
+
 /// A job that has passed every check.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckedJob {
@@ -220,10 +272,12 @@ pub(crate) struct CheckedJob {
     pub(crate) queue: String,
     pub(crate) priority: i32,
     pub(crate) due: Due,
+    pub(crate) expiry: Due,
     pub(crate) max_attempts: u32,
     pub(crate) timeout: Option<Duration>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) unique_key: Option<String>,
+    pub(crate) on_discarded: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) metadata: Option<Json>,
     pub(crate) payload: Json,

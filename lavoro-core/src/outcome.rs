@@ -29,8 +29,8 @@ pub enum Outcome {
     },
     /// The job is no longer wanted.
     Cancel {
-        /// Why, if the handler says so.
-        reason: Option<String>,
+        /// Why, if anybody says so.
+        reason: Option<Failure>,
     },
     /// The job cannot succeed: discard it without trying again.
     Fail {
@@ -53,6 +53,10 @@ pub enum FailureKind {
     Panicked,
     /// The worker was lost while it held the job.
     Lost,
+    /// The handler said that the job is no longer wanted.
+    Cancelled,
+    /// No attempt had begun when the job expired.
+    Expired,
 }
 
 impl FailureKind {
@@ -64,6 +68,8 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::Panicked => "panicked",
             Self::Lost => "lost",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
         }
     }
 }
@@ -136,8 +142,8 @@ impl Outcome {
     }
 
     /// The job is no longer wanted.
-    pub fn cancel(reason: impl Into<String>) -> Self {
-        Self::Cancel { reason: Some(reason.into()) }
+    pub fn cancel(reason: impl AsRef<str>) -> Self {
+        Self::Cancel { reason: Some(Failure::new(FailureKind::Cancelled, reason)) }
     }
 
     /// Discard the job without trying again.

@@ -64,6 +64,19 @@ begin
 end
 $$;
 
+-- Raises unless value lies in the years 1970 to 9999; null passes.
+create function lavoro.check_instant(field text, value timestamptz)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+begin
+    if value < timestamptz '1970-01-01 00:00:00+00' or value >= timestamptz '10000-01-01 00:00:00+00' then
+        raise exception '% lies outside the years 1970 to 9999', field using errcode = 'LV007';
+    end if;
+end
+$$;
+
 -- When a job with these options is due; null: at once.
 create function lavoro.due_at(run_at timestamptz, delay interval)
 returns timestamptz
@@ -80,10 +93,8 @@ begin
             raise exception 'delay is longer than 3650 days' using errcode = 'LV007';
         end if;
         return case when delay > interval '0' then clock_timestamp() + delay end;
-    elsif run_at is not null and (run_at < timestamptz '1970-01-01 00:00:00+00'
-                                  or run_at >= timestamptz '10000-01-01 00:00:00+00') then
-        raise exception 'run_at lies outside the years 1970 to 9999' using errcode = 'LV007';
     end if;
+    perform lavoro.check_instant('run_at', run_at);
     return run_at;
 end
 $$;

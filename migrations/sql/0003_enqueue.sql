@@ -77,7 +77,9 @@ create function lavoro.enqueue_as(
     timeout      interval,
     backoff      jsonb,
     tags         text[],
-    metadata     jsonb
+    metadata     jsonb,
+    expires_at   timestamptz,
+    on_discarded text
 ) returns table (id bigint, created boolean)
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
@@ -118,6 +120,11 @@ begin
         end loop;
     end if;
 
+    perform lavoro.check_instant('expires_at', expires_at);
+    if on_discarded is not null then
+        perform lavoro.check_name('on_discarded', on_discarded, 255, 'LV001');
+    end if;
+
     id := wanted;
     created := true;
     if unique_key is not null then
@@ -131,10 +138,13 @@ begin
         end if;
     end if;
 
-    insert into lavoro.job (id, run_at, priority, timeout_ms, max_attempts, queue, task, unique_key,
-                            tags, backoff, metadata, payload)
-    values (id, due, priority, timeout_ms, coalesce(max_attempts, 20), queue, task, unique_key,
-            tags, backoff, metadata, payload);
+    insert into lavoro.job (id, run_at, expires_at, priority, timeout_ms, max_attempts, queue, task,
+                            unique_key, on_discarded, tags, backoff, metadata, payload)
+    values (id, due, expires_at, priority, timeout_ms, coalesce(max_attempts, 20), queue, task,
+            unique_key, on_discarded, tags, backoff, metadata, payload);
+    if expires_at is not null then
+        insert into lavoro.expiry (job_id, expires_at) values (id, expires_at);
+    end if;
     if due > clock_timestamp() then
         insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
         values (id, due, priority, bytes, 0, false, queue, task, array[id]);
@@ -160,14 +170,17 @@ create function lavoro.enqueue_unique(
     timeout      interval default null,
     backoff      jsonb default null,
     tags         text[] default null,
-    metadata     jsonb default null
+    metadata     jsonb default null,
+    expires_at   timestamptz default null,
+    on_discarded text default null
 ) returns table (id bigint, created boolean)
 language sql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
     select e.id, e.created
     from lavoro.enqueue_as(nextval('lavoro.job_id_seq'), task, payload, queue, priority, run_at, delay,
-                           max_attempts, unique_key, timeout, backoff, tags, metadata) e
+                           max_attempts, unique_key, timeout, backoff, tags, metadata, expires_at,
+                           on_discarded) e
 $$;
 
 -- As enqueue_unique, returning only the id.
@@ -183,11 +196,14 @@ create function lavoro.enqueue(
     timeout      interval default null,
     backoff      jsonb default null,
     tags         text[] default null,
-    metadata     jsonb default null
+    metadata     jsonb default null,
+    expires_at   timestamptz default null,
+    on_discarded text default null
 ) returns bigint
 language sql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
     select e.id from lavoro.enqueue_unique(task, payload, queue, priority, run_at, delay, max_attempts,
-                                           unique_key, timeout, backoff, tags, metadata) e
+                                           unique_key, timeout, backoff, tags, metadata,
+                                           expires_at, on_discarded) e
 $$;

@@ -37,9 +37,11 @@ begin
 end
 $$;
 
--- Takes a waiting job out of its pack. Answers the attempts counted so far and whether it is a
--- suspect, or nulls if the job does not wait. The rest of the pack stays where it was.
-create function lavoro.withdraw(wanted bigint, out attempts smallint, out suspect boolean)
+-- Takes a waiting job out of its pack. Answers the attempts counted so far, whether it is a
+-- suspect, and when it is due (null: now), or nulls if the job does not wait. The rest of the
+-- pack stays where it was.
+create function lavoro.withdraw(wanted bigint, out attempts smallint, out suspect boolean,
+                                out due timestamptz)
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
@@ -74,6 +76,7 @@ begin
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;
+            due := p.run_at;
             return;
         end if;
         perform 1 from lavoro.outcome o where o.job_id = wanted
@@ -156,8 +159,11 @@ begin
         set attempts = array(select a from unnest(l.jobs, l.attempts) as u (id, a) where id <> retry.job_id),
             jobs = array_remove(l.jobs, retry.job_id)
         where retry.job_id = any (l.jobs);
-        -- A wish to cancel that came too late is not one for the new attempt.
+        -- A wish to cancel that came too late is not one for the new attempt, nor does a job
+        -- that someone wants now expire.
         delete from lavoro.cancel_request c where c.job_id = retry.job_id;
+        update lavoro.job q set expires_at = null
+        where q.id = retry.job_id and q.expires_at <= clock_timestamp();
         if j.unique_key is not null then
             select k.holder into holder
             from lavoro.take_key(job_id, j.queue, j.task, j.unique_key) k;

@@ -30,7 +30,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     2 "checks",
     3 "enqueue",
     4 "lifecycle",
-    5 "view",
+    5 "admin",
+    6 "view",
 };
 
 /// The version that a database has once all of [`MIGRATIONS`] are applied.

@@ -254,6 +254,9 @@ async fn send(database: &Database, number: i64) -> (i64, bool) {
         .bind(None::<String>)
         .bind(None::<Vec<String>>)
         .bind(None::<String>)
+        .bind(None::<i64>)
+        .bind(None::<chrono::DateTime<chrono::Utc>>)
+        .bind(None::<String>)
         .fetch_one(&database.pool)
         .await
         .unwrap();

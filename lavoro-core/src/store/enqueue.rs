@@ -32,6 +32,29 @@ pub(crate) struct Batch {
     payload: Vec<String>,
     bytes: Vec<i32>,
     pack: Vec<i32>,
+    expires_ms: Sparse<i64>,
+    expires_at: Sparse<DateTime<Utc>>,
+    on_discarded: Sparse<String>,
+}
+
+/// A column that few jobs use: empty unless one does.
+#[derive(Debug)]
+struct Sparse<T>(Vec<Option<T>>);
+
+impl<T> Default for Sparse<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Sparse<T> {
+    /// Sets the value of the job at `place`.
+    fn set(&mut self, place: usize, value: Option<T>) {
+        if value.is_some() {
+            self.0.resize_with(place, || None);
+            self.0.push(value);
+        }
+    }
 }
 
 /// What a job must share with another to lie in one pack with it.
@@ -93,6 +116,11 @@ impl Batch {
         self.tags.push((!job.tags.is_empty()).then(|| serde_json::json!(job.tags).to_string()));
         self.payload.push(job.payload.as_str().to_owned());
         self.bytes.push(job.payload.size().try_into().unwrap_or(i32::MAX));
+        let (expires_ms, expires_at) = expiry(job.expiry);
+        let place = self.bytes.len() - 1;
+        self.expires_ms.set(place, expires_ms);
+        self.expires_at.set(place, expires_at);
+        self.on_discarded.set(place, job.on_discarded.clone());
     }
 
     /// How many jobs it holds.
@@ -106,6 +134,14 @@ fn due(due: Due) -> (Option<i64>, Option<DateTime<Utc>>) {
         Due::In(delay) => ((delay > 0).then_some(delay), None),
         Due::At(at) => (None, Some(at)),
         Due::Now | Due::Both => (None, None),
+    }
+}
+
+/// As [`due`], of the end of a job's time to begin: one that is over stays one.
+fn expiry(expiry: Due) -> (Option<i64>, Option<DateTime<Utc>>) {
+    match expiry {
+        Due::In(lifetime) => (Some(lifetime), None),
+        other => due(other),
     }
 }
 
@@ -203,7 +239,10 @@ impl Store {
             .and_then(|()| columns.add(&batch.tags))
             .and_then(|()| columns.add(&batch.payload))
             .and_then(|()| columns.add(&batch.bytes))
-            .and_then(|()| columns.add(&batch.pack));
+            .and_then(|()| columns.add(&batch.pack))
+            .and_then(|()| columns.add(&batch.expires_ms.0))
+            .and_then(|()| columns.add(&batch.expires_at.0))
+            .and_then(|()| columns.add(&batch.on_discarded.0));
         debug_assert!(encoded.is_ok());
         self.query_with(&self.sql.enqueue, columns)
     }
@@ -243,6 +282,7 @@ impl Store {
 /// Binds a job as the SQL functions take it.
 fn bind_job(query: super::Query, job: &CheckedJob) -> super::Query {
     let (delay_ms, run_at) = due(job.due);
+    let (expires_ms, expires_at) = expiry(job.expiry);
     query
         .bind(job.task.clone())
         .bind(job.payload.as_str().to_owned())
@@ -256,4 +296,7 @@ fn bind_job(query: super::Query, job: &CheckedJob) -> super::Query {
         .bind(job.backoff.as_ref().map(backoff_json))
         .bind((!job.tags.is_empty()).then(|| job.tags.clone()))
         .bind(job.metadata.as_ref().map(|json| json.as_str().to_owned()))
+        .bind(expires_ms)
+        .bind(expires_at)
+        .bind(job.on_discarded.clone())
 }

@@ -1,7 +1,7 @@
 //! Rows made into the types of `job`.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Job, JobInfo, JobState, Ticket};
+use crate::job::{Job, JobInfo, JobState, Progress, Ticket};
 use crate::retry::Backoff;
 use crate::signal::Signal;
 use sqlx::Row as _;
@@ -35,6 +35,8 @@ pub(super) fn job(row: &PgRow, token: Uuid, queue: &Arc<str>) -> Job {
         tags: row.get::<Option<Vec<String>>, _>(12).unwrap_or_default().into(),
         payload: row.get::<&str, _>(13).into(),
         metadata: metadata.map(Into::into),
+        expired: row.get(16),
+        due_at: row.get(17),
         signal: Signal::default(),
     }
 }
@@ -42,6 +44,7 @@ pub(super) fn job(row: &PgRow, token: Uuid, queue: &Arc<str>) -> Job {
 /// A row of the view `lavoro.jobs`.
 pub(super) fn job_info(row: &PgRow) -> Result<JobInfo> {
     let errors: serde_json::Value = row.get("errors");
+    let progress: Option<serde_json::Value> = row.get("progress");
     Ok(JobInfo {
         id: row.get("id"),
         task: row.get("task"),
@@ -63,5 +66,14 @@ pub(super) fn job_info(row: &PgRow) -> Result<JobInfo> {
         tags: row.get::<Option<Vec<String>>, _>("tags").unwrap_or_default(),
         metadata: row.get("metadata"),
         unique_key: row.get("unique_key"),
+        progress: progress.map(progress_of).transpose()?,
+        expires_at: row.get("expires_at"),
+        on_discarded: row.get("on_discarded"),
+    })
+}
+
+fn progress_of(json: serde_json::Value) -> Result<Progress> {
+    serde_json::from_value(json).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the progress cannot be read").with_source(error)
     })
 }

@@ -222,12 +222,7 @@ fn ending(ticket: &Ticket, outcome: &Outcome) -> Option<Ending> {
         Outcome::Complete { result } => {
             (Final::Completed, result.as_ref().map(|json| json.as_str().to_owned()), None)
         }
-        Outcome::Cancel { reason } => {
-            let failure = reason.as_ref().map(|reason| {
-                crate::outcome::Failure::new(crate::outcome::FailureKind::Failed, reason)
-            });
-            (Final::Cancelled, None, failure)
-        }
+        Outcome::Cancel { reason } => (Final::Cancelled, None, reason.clone()),
         Outcome::Fail { failure } => (Final::Discarded, None, Some(failure.clone())),
         Outcome::Retry { failure, .. } if ticket.attempt >= ticket.max_attempts => {
             (Final::Discarded, None, Some(failure.clone()))

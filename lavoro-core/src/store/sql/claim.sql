@@ -87,12 +87,14 @@ with head as materialized (
 select j.id, m.attempt, m.suspect, j.unique_key is not null as keyed, j.max_attempts, j.priority,
        j.timeout_ms, j.created_at, l.claimed_at, j.task, j.backoff::text as backoff,
        j.metadata::text as metadata, j.tags, j.payload::text as payload,
-       m.place, (select count(*) from take)::integer as packs
+       m.place, (select count(*) from take)::integer as packs,
+       j.expires_at is not null and j.expires_at <= l.claimed_at and m.attempt = 1 as expired,
+       coalesce(j.run_at, j.created_at) as due_at
 from lease l
 cross join (select job_id, attempt, suspect, place from member order by place) m
 cross join lateral (
     select id, max_attempts, priority, timeout_ms, created_at, task, backoff, metadata, tags,
-           payload, unique_key
+           payload, unique_key, expires_at, run_at
     from lavoro.job
     where id = m.job_id
     limit 1

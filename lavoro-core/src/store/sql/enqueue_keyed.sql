@@ -7,7 +7,8 @@ from (
     from (select where not exists (select from lavoro.job j where j.id = $1)) as n
     cross join lateral lavoro.enqueue_as(
         $1, $2, $3::jsonb, $4, $5, $6, $7 * interval '1 millisecond', $8, $9,
-        $10 * interval '1 millisecond', $11::jsonb, $12, $13::jsonb) q
+        $10 * interval '1 millisecond', $11::jsonb, $12, $13::jsonb,
+        coalesce(clock_timestamp() + $14 * interval '1 millisecond', $15), $16) q
     union all
     select j.id, true from lavoro.job j where j.id = $1
 ) e

@@ -5,7 +5,7 @@
 -- The lock on a lease conflicts with its rescue and not with a completion that is pending in a
 -- user's transaction (FOR KEY SHARE). A lease that a rescue has just taken apart is read again
 -- in its new form. Jobs that are not listed any more, or have ended, are left out of the answer.
--- $10: the jobs that hold unique keys.
+-- $10: the jobs that hold unique keys. A job that is discarded may have a follow-up.
 with input as materialized (
     select i.job_id, i.token, i.place, i.state, i.result, i.error_kind, i.error_message
     from unnest($1::bigint[], $2::uuid[], $3::integer[], $4::smallint[], $5::text[], $6::text[],
@@ -51,6 +51,8 @@ with input as materialized (
     from fresh
     where error_message is not null
     on conflict (job_id, token) do nothing
+), followed as materialized (
+    select lavoro.follow_up(job_id, attempt, error_message) as id from fresh where state = 3
 ), freed as (
     delete from lavoro.unique_key k
     where k.job_id = any ($10::bigint[]) and k.job_id in (select job_id from done)
@@ -68,4 +70,5 @@ with input as materialized (
     returning token
 )
 select (select coalesce(array_agg(job_id), '{}') from done) as done,
-       (select coalesce(array_agg(token), '{}') from dropped) as dropped
+       (select coalesce(array_agg(token), '{}') from dropped) as dropped,
+       (select count(id) from followed) as followed

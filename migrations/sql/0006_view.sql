@@ -28,11 +28,15 @@ select
                 'attempt', e.attempt, 'kind', e.kind, 'message', e.message, 'counted', e.counted,
                 'failed_at', e.failed_at) order by e.failed_at), '[]')
      from lavoro.error e where e.job_id = j.id) as errors,
-    null::jsonb as progress,
+    (select jsonb_build_object('percent', p.percent, 'message', p.message, 'data', p.data,
+                               'updated_at', p.updated_at)
+     from lavoro.progress p where p.job_id = j.id) as progress,
     j.tags,
     j.metadata,
     j.unique_key,
-    j.timeout_ms
+    j.timeout_ms,
+    j.expires_at,
+    j.on_discarded
 from lavoro.job j
 left join lavoro.outcome o on o.job_id = j.id
 left join lateral (
