@@ -56,7 +56,7 @@ pub use job::{
 };
 pub use json::Json;
 pub use new_job::NewJob;
-pub use options::{ConnectOptions, OnLostContact, Timing, WorkerOptions};
+pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOptions};
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;

@@ -37,6 +37,8 @@ pub const DELAY: Duration = Duration::from_hours(3650 * 24);
 pub const RUN_AT_YEARS: RangeInclusive<i32> = 1970..=9999;
 /// How many jobs of one queue a worker may run at once.
 pub const CONCURRENCY: RangeInclusive<u32> = 1..=10_000;
+/// The weight of a queue among those of a worker.
+pub const WEIGHT: RangeInclusive<u32> = 1..=1000;
 /// The longest schema name, in bytes: PostgreSQL's own limit for identifiers.
 pub const SCHEMA_BYTES: usize = 63;
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -168,9 +169,10 @@ pub enum OnLostContact {
 pub struct WorkerOptions {
     /// The worker's name in listings. Default: `host:pid`.
     pub name: Option<String>,
-    /// The queues it serves, each with how many of its jobs may run here at once (1 to 10 000).
-    /// Default: `default` with 10.
-    pub queues: BTreeMap<String, u32>,
+    /// The queues it serves, each with how many of its jobs may run here at once. A name that
+    /// ends in `*` stands for all queues that begin alike and have no entry of their own: these
+    /// share its slots evenly. Default: `default` with 10.
+    pub queues: BTreeMap<String, QueueOptions>,
     /// How many jobs may run here at once over all queues. Default: the sum of the queues'.
     pub concurrency: Option<u32>,
     /// The tasks it has handlers for: it claims no others.
@@ -183,19 +185,41 @@ pub struct WorkerOptions {
     pub timing: Timing,
     /// Whether it promotes, rescues and prunes beside its work. Default: true.
     pub maintenance: bool,
+    /// How long handlers may run on after their attempts are over (timed out, or their lease
+    /// lost) before they count as stuck. When every slot holds a stuck one, the worker can do
+    /// nothing more: it claims no more jobs and says so. From 1 ms to 1 day. Default: 60 s.
+    pub stuck_after: Duration,
+}
+
+/// How a worker serves a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct QueueOptions {
+    /// How many of its jobs may run in this worker at once, from 1 to 10 000.
+    pub concurrency: u32,
+    /// Its share of the worker's slots where they do not suffice for all queues: one of weight
+    /// 3 gets three times as many as one of weight 1. From 1 to 1000. Default: 1.
+    pub weight: u32,
+}
+
+impl From<u32> for QueueOptions {
+    /// This concurrency, with weight 1.
+    fn from(concurrency: u32) -> Self {
+        Self { concurrency, weight: 1 }
+    }
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
             name: None,
-            queues: BTreeMap::from([(crate::job::DEFAULT_QUEUE.to_owned(), 10)]),
+            queues: BTreeMap::from([(crate::job::DEFAULT_QUEUE.to_owned(), 10.into())]),
             concurrency: None,
             tasks: Vec::new(),
             continue_on_lost_contact: Vec::new(),
             language: "rust".to_owned(),
             timing: Timing::default(),
             maintenance: true,
+            stuck_after: Duration::from_mins(1),
         }
     }
 }
@@ -205,11 +229,15 @@ impl WorkerOptions {
         if self.queues.is_empty() {
             return Err(Error::new(ErrorKind::InvalidOption, "a worker needs at least one queue"));
         }
-        for (queue, concurrency) in &self.queues {
+        for (queue, options) in &self.queues {
             limits::check_queue(queue)?;
             let field = format!("concurrency of queue {queue:?}");
-            limits::check_range(&field, concurrency, &limits::CONCURRENCY)?;
+            limits::check_range(&field, &options.concurrency, &limits::CONCURRENCY)?;
+            let field = format!("weight of queue {queue:?}");
+            limits::check_range(&field, &options.weight, &limits::WEIGHT)?;
         }
+        let stuck = Duration::from_millis(1)..=Duration::from_hours(24);
+        limits::check_range("stuck_after", &self.stuck_after, &stuck)?;
         if let Some(concurrency) = &self.concurrency {
             limits::check_range("concurrency", concurrency, &limits::CONCURRENCY)?;
         }

@@ -43,7 +43,7 @@ async fn main() {
 fn options(spec: &Spec) -> WorkerOptions {
     WorkerOptions {
         name: Some(spec.name.clone()),
-        queues: [("default".to_owned(), spec.concurrency)].into(),
+        queues: [("default".to_owned(), spec.concurrency.into())].into(),
         tasks: vec!["sleep".into(), "poison".into(), "noop".into()],
         timing: if spec.quick { lavoro_tests::quick() } else { WorkerOptions::default().timing },
         ..WorkerOptions::default()

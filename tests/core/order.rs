@@ -8,7 +8,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 async fn one_slot_worker(lavoro: &lavoro_core::Lavoro, tasks: &[&str]) -> PullWorker {
     let options = WorkerOptions {
-        queues: [("default".to_owned(), 1)].into(),
+        queues: [("default".to_owned(), 1.into())].into(),
         tasks: tasks.iter().map(ToString::to_string).collect(),
         timing: quick(),
         ..WorkerOptions::default()
@@ -76,7 +76,7 @@ async fn a_claim_is_bounded_by_bytes() {
     let megabyte = "x".repeat((1 << 20) - 100);
     lavoro.enqueue_many((0..40).map(|_| NewJob::new("big", &megabyte))).await.unwrap();
     let options = WorkerOptions {
-        queues: [("default".to_owned(), 100)].into(),
+        queues: [("default".to_owned(), 100.into())].into(),
         tasks: vec!["big".to_owned()],
         timing: quick(),
         ..WorkerOptions::default()

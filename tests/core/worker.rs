@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 fn pull_options(tasks: &[&str], concurrency: u32) -> WorkerOptions {
     WorkerOptions {
-        queues: [("default".to_owned(), concurrency)].into(),
+        queues: [("default".to_owned(), concurrency.into())].into(),
         tasks: tasks.iter().map(ToString::to_string).collect(),
         timing: quick(),
         ..WorkerOptions::default()

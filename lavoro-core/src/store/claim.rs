@@ -66,6 +66,13 @@ impl Store {
         Ok(Claimed { jobs, packs: 1 })
     }
 
+    /// The queues with jobs in them whose names begin with one of these prefixes.
+    pub(crate) async fn discover(&self, prefixes: Vec<String>) -> Result<Vec<String>> {
+        let query = self.query(&self.sql.discover).bind(prefixes);
+        let rows = self.fetch_all(query).await?;
+        Ok(rows.iter().map(|row| row.get("queue")).collect())
+    }
+
     /// Which of the queues have jobs for these tasks now.
     pub(crate) async fn peek(
         &self,

@@ -50,6 +50,18 @@ impl Store {
         })
     }
 
+    /// Ends up to `limit` waiting jobs that have expired. Answers how many were looked at and how
+    /// many ended. `now` stands in for the server's clock in tests.
+    pub(crate) async fn expire(
+        &self,
+        limit: i64,
+        now: Option<DateTime<Utc>>,
+    ) -> Result<(i64, i64)> {
+        let query = self.query(&self.sql.expire).bind(limit).bind(now);
+        let row = self.fetch_one(query).await?;
+        Ok((row.get("looked"), row.get("expired")))
+    }
+
     /// When the next pack is due.
     pub(crate) async fn next_due(&self) -> Result<Option<Duration>> {
         let query = self.query(&self.sql.next_due);

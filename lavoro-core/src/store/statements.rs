@@ -27,12 +27,15 @@ macro_rules! statements {
 }
 
 statements! {
+    cancel_wanted,
     claim,
     claim_void,
     claimed,
+    discover,
     enqueue,
     enqueue_keyed,
     enqueue_one,
+    expire,
     finish,
     give_back,
     hint,

@@ -26,8 +26,6 @@ pub(crate) struct Beat {
     pub(crate) alive: bool,
     /// The leases that stand.
     pub(crate) tokens: Vec<Uuid>,
-    /// The jobs that someone wants cancelled.
-    pub(crate) cancel: Vec<JobId>,
 }
 
 impl Store {
@@ -51,7 +49,14 @@ impl Store {
     pub(crate) async fn beat(&self, worker: i64) -> Result<Beat> {
         let query = self.query(&self.sql.worker_beat).bind(worker);
         let row = self.fetch_one(query).await?;
-        Ok(Beat { alive: row.get("alive"), tokens: row.get("tokens"), cancel: row.get("cancel") })
+        Ok(Beat { alive: row.get("alive"), tokens: row.get("tokens") })
+    }
+
+    /// Which of the jobs that a worker holds someone wants cancelled.
+    pub(crate) async fn cancels_wanted(&self, worker: i64) -> Result<Vec<JobId>> {
+        let query = self.query(&self.sql.cancel_wanted).bind(worker);
+        let rows = self.fetch_all(query).await?;
+        Ok(rows.iter().map(|row| row.get("job_id")).collect())
     }
 
     /// Says whether a worker waits for a wake-up.

@@ -3,16 +3,19 @@
 //! No input or output happens here: every method takes the lock, changes the books and returns.
 //! Fetcher, handlers, finisher, heartbeat and deadlines all meet here and nowhere else.
 
+use super::serving::Serving;
+use super::slots::{Free, Slots};
 use crate::job::{Job, JobId, Ticket};
 use crate::options::{OnLostContact, WorkerOptions};
 use crate::outcome::Outcome;
 use crate::signal::{Signal, StopReason};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// One execution: a job under a lease.
@@ -34,14 +37,15 @@ pub(super) struct Board {
     pub(super) freed: Notify,
     /// Told when nothing is running any more.
     pub(super) drained: Notify,
+    /// Every slot holds a handler that does not return though its attempt is over.
+    pub(super) stuck: CancellationToken,
     /// Told when a deadline may be sooner than the one that is waited for.
     pub(super) sooner: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct Books {
-    queues: BTreeMap<Arc<str>, Slots>,
-    total: Slots,
+    slots: Slots,
     stock: VecDeque<Job>,
     running: HashMap<Key, Running>,
     /// How many attempts of each lease have not ended in the database.
@@ -64,18 +68,6 @@ impl Books {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Slots {
-    limit: usize,
-    used: usize,
-}
-
-impl Slots {
-    fn free(self) -> usize {
-        self.limit.saturating_sub(self.used)
-    }
-}
-
 /// An attempt whose handler has been given the job.
 #[derive(Debug)]
 struct Running {
@@ -83,6 +75,8 @@ struct Running {
     signal: Signal,
     /// Its outcome has been decided without the handler: what that says comes too late.
     decided: bool,
+    /// Since when the attempt is over though the handler has not returned.
+    over_since: Option<Instant>,
 }
 
 /// What to do with a handler's outcome.
@@ -95,18 +89,10 @@ pub(super) enum Report {
 }
 
 impl Board {
-    pub(super) fn new(options: &WorkerOptions) -> Self {
-        let slots = |limit: u32| Slots { limit: limit as usize, used: 0 };
-        let queues: BTreeMap<Arc<str>, Slots> = options
-            .queues
-            .iter()
-            .map(|(queue, limit)| (Arc::from(queue.as_str()), slots(*limit)))
-            .collect();
-        let sum = options.queues.values().fold(0, |sum: u32, limit| sum.saturating_add(*limit));
+    pub(super) fn new(options: &WorkerOptions, serving: Arc<Serving>) -> Self {
         Self {
             books: Mutex::new(Books {
-                queues,
-                total: slots(options.concurrency.unwrap_or(sum)),
+                slots: Slots::new(options, serving),
                 stock: VecDeque::new(),
                 running: HashMap::new(),
                 leases: HashMap::new(),
@@ -119,6 +105,7 @@ impl Board {
             stocked: Notify::new(),
             freed: Notify::new(),
             drained: Notify::new(),
+            stuck: CancellationToken::new(),
             sooner: Arc::default(),
         }
     }
@@ -129,22 +116,15 @@ impl Board {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The queues with free slots, and how many.
+    /// What may be claimed now.
     ///
     /// Outcomes that wait to be recorded hold no slots, but their number is bounded: handlers
     /// must not run ahead of the database without end.
-    pub(super) fn free(&self) -> Vec<(Arc<str>, usize)> {
+    pub(super) fn free(&self) -> Free {
         let books = self.books();
         let unrecorded: usize =
-            books.leases.values().sum::<usize>().saturating_sub(books.total.used);
-        let room = books.total.limit.max(UNRECORDED).saturating_sub(unrecorded);
-        let total = books.total.free().min(room);
-        books
-            .queues
-            .iter()
-            .map(|(queue, slots)| (Arc::clone(queue), slots.free().min(total)))
-            .filter(|(_, free)| *free > 0)
-            .collect()
+            books.leases.values().sum::<usize>().saturating_sub(books.slots.used());
+        books.slots.free(books.slots.limit().max(UNRECORDED).saturating_sub(unrecorded))
     }
 
     /// Asks to claim a suspect: a process holds at most one, whichever of its workers it is.
@@ -172,14 +152,22 @@ impl Board {
         let mut books = self.books();
         for job in jobs {
             *books.leases.entry(job.ticket.token).or_default() += 1;
-            books.total.used += 1;
-            if let Some(slots) = books.queues.get_mut(&job.ticket.queue) {
-                slots.used += 1;
-            }
+            books.slots.take(&job.ticket.queue);
             books.stock.push_back(job);
         }
         drop(books);
         self.stocked.notify_waiters();
+    }
+
+    /// Takes claimed jobs in that will not be handed out: their ends are reported at once.
+    pub(super) fn hold<'a>(&self, tickets: impl Iterator<Item = &'a Ticket>) {
+        let mut books = self.books();
+        for ticket in tickets {
+            if ticket.suspect {
+                books.give_suspect_back();
+            }
+            *books.leases.entry(ticket.token).or_default() += 1;
+        }
     }
 
     /// Hands out up to `max` jobs, whose attempts are running from now on. `None`: none ever
@@ -198,8 +186,8 @@ impl Board {
                 books.deadlines.push(Reverse((Instant::now() + timeout, key)));
                 limited = true;
             }
-            let running =
-                Running { ticket: job.ticket.clone(), signal: job.signal.clone(), decided: false };
+            let (ticket, signal) = (job.ticket.clone(), job.signal.clone());
+            let running = Running { ticket, signal, decided: false, over_since: None };
             books.running.insert(key, running);
         }
         drop(books);
@@ -226,12 +214,9 @@ impl Board {
         if ticket.suspect {
             books.give_suspect_back();
         }
-        books.total.used -= 1;
-        if let Some(slots) = books.queues.get_mut(&ticket.queue) {
-            slots.used -= 1;
-        }
+        books.slots.release(&ticket.queue);
         self.freed.notify_one();
-        if books.total.used == 0 {
+        if books.slots.used() == 0 {
             self.drained.notify_waiters();
         }
     }
@@ -248,6 +233,7 @@ impl Board {
             books.deadlines.pop();
             if let Some(running) = books.running.get_mut(&key).filter(|running| !running.decided) {
                 running.decided = true;
+                running.over_since.get_or_insert(now);
                 running.signal.raise(StopReason::Timeout);
                 expired.push(running.ticket.clone());
             }
@@ -304,7 +290,8 @@ impl Board {
     /// forgotten.
     pub(super) fn lose(&self, lost: &HashSet<Uuid>) {
         let mut books = self.books();
-        for running in books.running.values().filter(|r| lost.contains(&r.ticket.token)) {
+        for running in books.running.values_mut().filter(|r| lost.contains(&r.ticket.token)) {
+            running.over_since.get_or_insert_with(Instant::now);
             running.signal.raise(StopReason::LostLease);
         }
         let (gone, kept): (VecDeque<Job>, VecDeque<Job>) =
@@ -377,7 +364,28 @@ impl Board {
 
     /// Whether no handler runs and no job waits for one.
     pub(super) fn is_drained(&self) -> bool {
-        self.books().total.used == 0
+        self.books().slots.used() == 0
+    }
+
+    /// Whether handlers run.
+    pub(super) fn is_running(&self) -> bool {
+        !self.books().running.is_empty()
+    }
+
+    /// Closes if every slot holds a handler whose attempt was over at this time. Answers whether
+    /// it did so just now.
+    pub(super) fn close_if_stuck(&self, before: Instant) -> bool {
+        let mut books = self.books();
+        let over = |running: &&Running| running.over_since.is_some_and(|since| since <= before);
+        let stuck = books.running.values().filter(over).count();
+        if books.closed || stuck < books.slots.limit() {
+            return false;
+        }
+        books.closed = true;
+        drop(books);
+        self.stuck.cancel();
+        self.stocked.notify_waiters();
+        true
     }
 }
 

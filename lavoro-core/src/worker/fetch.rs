@@ -2,19 +2,26 @@
 //!
 //! A queue is hot while its claims come back full. A claim that comes back short asks (peek)
 //! whether anything is left; if others were merely holding it at that moment, the next claim
-//! looks past what they hold. When all queues are cold the worker says so, looks once more, and
-//! then waits for a hint or the next poll.
+//! looks past what they hold. Hot queues share the free slots (`shares`); cold ones are looked
+//! at with every poll and when a hint names them. When all queues are cold the worker says so,
+//! looks once more, and then waits for a hint or the next poll.
 
 use super::board::Board;
+use super::finisher::Report;
+use super::serving::Serving;
+use super::shares::Shares;
+use super::slots::claimant;
 use super::wake::Hints;
 use crate::error::Result;
 use crate::options::Timing;
+use crate::outcome::{Failure, FailureKind, Outcome};
 use crate::service::Patience;
 use crate::store::{Claim, Claimed, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -34,7 +41,9 @@ const BUSY: Duration = Duration::from_millis(500);
 pub(super) struct Fetcher {
     pub(super) store: Arc<Store>,
     pub(super) board: Arc<Board>,
+    pub(super) serving: Arc<Serving>,
     pub(super) hints: Arc<Hints>,
+    pub(super) reports: mpsc::WeakUnboundedSender<Report>,
     pub(super) worker: Arc<AtomicI64>,
     pub(super) tasks: Arc<[String]>,
     pub(super) timing: Timing,
@@ -60,7 +69,9 @@ impl Default for Heat {
 /// What the loop remembers.
 #[derive(Debug, Default)]
 struct Memory {
+    /// Of every queue that has a name in the options, and of others while they are hot.
     heat: BTreeMap<Arc<str>, Heat>,
+    shares: Shares,
     /// The number under which the database says that this worker waits for hints.
     idle: Option<i64>,
     idle_at: Option<Instant>,
@@ -70,7 +81,9 @@ struct Memory {
 impl Fetcher {
     /// Claims until it is told to stop. An answer that is under way then is still taken in.
     pub(super) async fn run(self) {
-        let mut memory = Memory::default();
+        let heat = |queue: &Arc<str>| (Arc::clone(queue), Heat::default());
+        let heat = self.serving.named().map(heat).collect();
+        let mut memory = Memory { heat, ..Memory::default() };
         let mut patience = Patience::default();
         while !self.stop.is_cancelled() {
             match self.step(&mut memory).await {
@@ -88,35 +101,77 @@ impl Fetcher {
 
     async fn step(&self, memory: &mut Memory) -> Result<()> {
         let free = self.board.free();
-        if free.is_empty() {
+        if free.total == 0 {
             return self.wait_for_slot(memory).await;
         }
-        self.take_hints(memory, &free);
-        let mut claimed = false;
-        for (queue, slots) in &free {
-            let heat = memory.heat.entry(Arc::clone(queue)).or_default();
+        self.take_hints(memory);
+        if memory.poll_at.is_none_or(|at| at <= Instant::now()) {
+            self.look(memory).await?;
+        }
+        let hot = memory.heat.iter().filter(|(_, heat)| heat.hot);
+        let claimants: Vec<_> =
+            hot.filter_map(|(queue, _)| claimant(&self.serving, &free, queue)).collect();
+        if claimants.is_empty() {
+            return self.wait_for_work(memory).await;
+        }
+        for (queue, share) in memory.shares.allot(&claimants, free.total) {
             // Slots may have gone to another queue's jobs meanwhile.
-            let slots =
-                self.board.free().iter().find(|(q, _)| q == queue).map_or(0, |f| f.1.min(*slots));
-            if heat.hot && slots > 0 && !self.stop.is_cancelled() {
-                self.claim(queue, slots.min(JOBS), heat).await?;
-                claimed = true;
+            let Some(claimant) = claimant(&self.serving, &self.board.free(), &queue) else {
+                continue;
+            };
+            if self.stop.is_cancelled() {
+                break;
             }
+            let mut heat = memory.heat.get(&queue).copied().unwrap_or_default();
+            let slots = share.min(claimant.free).min(JOBS);
+            let got = self.claim(&queue, slots, &mut heat).await?;
+            memory.shares.took(&claimant, got);
+            self.remember(memory, queue, heat);
         }
-        if claimed { Ok(()) } else { self.wait_for_work(memory, &free).await }
+        Ok(())
     }
 
-    /// Queues that were named become hot; a message that may have been missed means a poll.
-    fn take_hints(&self, memory: &mut Memory, free: &[(Arc<str>, usize)]) {
+    /// Queues that only a wildcard stands for may be many, and are forgotten when they cool.
+    fn remember(&self, memory: &mut Memory, queue: Arc<str>, heat: Heat) {
+        if heat.hot || self.serving.is_named(&queue) {
+            memory.heat.insert(queue, heat);
+        } else {
+            memory.heat.remove(&queue);
+        }
+    }
+
+    /// Queues that were named become hot.
+    fn take_hints(&self, memory: &mut Memory) -> bool {
         let named = self.hints.take();
-        for (queue, _) in free {
-            if named.contains(&**queue) {
-                memory.heat.entry(Arc::clone(queue)).or_default().hot = true;
-            }
+        for queue in &named {
+            memory.heat.entry(queue.as_str().into()).or_default().hot = true;
         }
+        !named.is_empty()
     }
 
-    async fn claim(&self, queue: &Arc<str>, slots: usize, heat: &mut Heat) -> Result<()> {
+    /// Looks which of the cold queues have work.
+    async fn look(&self, memory: &mut Memory) -> Result<()> {
+        memory.poll_at = Some(Instant::now() + self.timing.poll);
+        let mut queues: BTreeSet<Arc<str>> = self.serving.named().cloned().collect();
+        let prefixes = self.serving.prefixes();
+        if !prefixes.is_empty() {
+            queues.extend(self.store.discover(prefixes).await?.into_iter().map(Arc::from));
+        }
+        let free = self.board.free();
+        queues.retain(|queue| {
+            let cold = memory.heat.get(queue).is_none_or(|heat| !heat.hot);
+            cold && claimant(&self.serving, &free, queue).is_some()
+        });
+        if !queues.is_empty() {
+            for queue in self.peek(queues.iter()).await? {
+                memory.heat.entry(queue.into()).or_default().hot = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims up to `slots` jobs of a queue. Answers how many it got.
+    async fn claim(&self, queue: &Arc<str>, slots: usize, heat: &mut Heat) -> Result<usize> {
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         #[expect(
             clippy::cast_possible_truncation,
@@ -146,7 +201,7 @@ impl Fetcher {
         }
         let claimed = claimed?;
         let (got, packs) = (claimed.jobs.len(), claimed.packs);
-        self.board.stock(claimed.jobs);
+        self.take_in(claimed);
         if got > 0 {
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let pack = got as f64 / f64::from(packs.max(1));
@@ -154,7 +209,7 @@ impl Fetcher {
         }
         if got == slots as usize {
             heat.misses = 0;
-            return Ok(());
+            return Ok(got);
         }
         heat.hot = self.peek(std::iter::once(queue)).await?.contains(&**queue);
         heat.misses = if heat.hot && got == 0 { heat.misses + 1 } else { 0 };
@@ -166,7 +221,21 @@ impl Fetcher {
             let moment = Duration::from_micros(rand::random_range(200..3000));
             tokio::time::sleep(moment * heat.misses.div_ceil(4)).await;
         }
-        Ok(())
+        Ok(got)
+    }
+
+    /// Puts claimed jobs in stock, except those that had expired: these end.
+    fn take_in(&self, claimed: Claimed) {
+        let (expired, jobs): (Vec<_>, Vec<_>) =
+            claimed.jobs.into_iter().partition(|job| job.expired);
+        self.board.stock(jobs);
+        self.board.hold(expired.iter().map(|job| &job.ticket));
+        let Some(reports) = self.reports.upgrade() else { return };
+        for job in expired {
+            let reason = "no attempt had begun when the job expired";
+            let reason = Some(Failure::new(FailureKind::Expired, reason));
+            let _ = reports.send((job.ticket, Outcome::Cancel { reason }, None));
+        }
     }
 
     /// A claim's reply was lost: finds out what it got, for as long as that takes, since nobody
@@ -206,38 +275,23 @@ impl Fetcher {
     }
 
     /// Nothing is to be had for the free slots.
-    async fn wait_for_work(&self, memory: &mut Memory, free: &[(Arc<str>, usize)]) -> Result<()> {
+    async fn wait_for_work(&self, memory: &mut Memory) -> Result<()> {
         memory.idle_at = Some(Instant::now());
         let worker = self.worker.load(Ordering::Acquire);
-        let must_say = memory.idle != Some(worker);
-        if must_say {
+        if memory.idle != Some(worker) {
             self.store.set_idle(worker, true).await?;
             memory.idle = Some(worker);
+            // What was enqueued before this could be seen came without a hint.
+            return self.look(memory).await;
         }
-        let poll_at = *memory.poll_at.get_or_insert_with(|| Instant::now() + self.timing.poll);
-        if !must_say {
-            tokio::select! {
-                () = tokio::time::sleep_until(poll_at) => {}
-                () = self.hints.heard.notified() => {}
-                () = self.board.freed.notified() => return Ok(()),
-                () = self.stop.cancelled() => return Ok(()),
-            }
-            // A hint names its queue; anything else is a reason to look.
-            if self.hints_name_ours(memory, free) {
-                return Ok(());
-            }
+        let poll_at = memory.poll_at.unwrap_or_else(Instant::now);
+        tokio::select! {
+            () = tokio::time::sleep_until(poll_at) => {}
+            () = self.hints.heard.notified() => {}
+            () = self.board.freed.notified() => return Ok(()),
+            () = self.stop.cancelled() => return Ok(()),
         }
-        memory.poll_at = None;
-        for queue in self.peek(free.iter().map(|(queue, _)| queue)).await? {
-            if let Some(heat) = memory.heat.get_mut(queue.as_str()) {
-                heat.hot = true;
-            }
-        }
-        Ok(())
-    }
-
-    fn hints_name_ours(&self, memory: &mut Memory, free: &[(Arc<str>, usize)]) -> bool {
-        self.take_hints(memory, free);
-        free.iter().any(|(queue, _)| memory.heat.get(queue).is_some_and(|heat| heat.hot))
+        // A hint names its queue; anything else is a reason to look.
+        if self.take_hints(memory) { Ok(()) } else { self.look(memory).await }
     }
 }

@@ -4,7 +4,7 @@ use super::pull::{Finish, PullWorker};
 use crate::client::Lavoro;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
-use crate::options::{Timing, WorkerOptions};
+use crate::options::{QueueOptions, Timing, WorkerOptions};
 use crate::outcome::{Failure, FailureKind, Outcome};
 use crate::signal::StopReason;
 use futures_util::FutureExt as _;
@@ -106,6 +106,13 @@ impl Worker {
         self.pull.id()
     }
 
+    /// Waits until every slot holds a handler that does not return though its attempt is over,
+    /// so that the worker can do nothing more: the program should end with a message, and be
+    /// started again. Never returns otherwise.
+    pub async fn stuck(&self) {
+        self.pull.stuck().await;
+    }
+
     /// Stops: claims no more, waits for running handlers at most as long as `timeout`, drops
     /// those that still run and hands their jobs back uncounted, and records every outcome.
     /// Answers whether all handlers had returned in time.
@@ -133,10 +140,25 @@ impl std::fmt::Debug for WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    /// Serves a queue, running up to `concurrency` of its jobs at once (1 to 10 000).
+    /// Serves a queue, running up to `concurrency` of its jobs at once (1 to 10 000). A name that
+    /// ends in `*` stands for all queues that begin alike and are not named themselves: these
+    /// share the slots evenly.
     /// Default, if no queue is named: `default` with 10.
     pub fn queue(mut self, queue: impl Into<String>, concurrency: u32) -> Self {
-        self.options.queues.insert(queue.into(), concurrency);
+        self.options.queues.insert(queue.into(), concurrency.into());
+        self
+    }
+
+    /// As [`queue`](Self::queue), with a weight (1 to 1000, otherwise 1): where the worker's slots
+    /// do not suffice for all queues, a queue of weight 3 gets three times as many as one of
+    /// weight 1.
+    pub fn weighted_queue(
+        mut self,
+        queue: impl Into<String>,
+        concurrency: u32,
+        weight: u32,
+    ) -> Self {
+        self.options.queues.insert(queue.into(), QueueOptions { concurrency, weight });
         self
     }
 
@@ -186,6 +208,13 @@ impl WorkerBuilder {
         if self.handlers.insert(task.clone(), handler).is_some() {
             self.duplicate = Some(task);
         }
+        self
+    }
+
+    /// How long handlers may run on after their attempts are over before they count as stuck.
+    /// Default: 60 s. See [`Worker::stuck`].
+    pub fn stuck_after(mut self, after: Duration) -> Self {
+        self.options.stuck_after = after;
         self
     }
 

@@ -1,7 +1,7 @@
 //! Showing that the worker lives, from a thread and a connection of its own.
 //!
 //! Nothing that the application or the rest of Lavoro does can delay it. It also learns here
-//! what the database thinks of the worker: which leases stand, which jobs are to be cancelled.
+//! what the database thinks of the worker: whether it is registered, and which leases stand.
 
 use super::board::Board;
 use super::finisher::Report;
@@ -122,7 +122,6 @@ impl Pulse {
         if !lost.is_empty() {
             self.board.lose(&lost);
         }
-        self.board.cancel(&beat.cancel);
         if !beat.alive {
             // Others took us for dead and have taken our leases apart, or will.
             let worker = store.start_worker(&self.registration).await?;

@@ -4,12 +4,17 @@
 //! and never calls the application. [`Worker`] is the Rust application's side of it.
 
 mod board;
+mod cancel;
 mod deadline;
 mod fetch;
 mod finisher;
 mod handlers;
 mod heartbeat;
 mod pull;
+mod serving;
+mod shares;
+mod slots;
+mod stuck;
 mod wake;
 
 pub use handlers::{IntoOutcome, Worker, WorkerBuilder};

@@ -1,10 +1,13 @@
 //! The pull interface: what bindings, and the Rust worker itself, are built on.
 
 use super::board::{Board, Report as Judged};
+use super::cancel::Cancels;
 use super::deadline::Deadlines;
 use super::fetch::Fetcher;
 use super::finisher::{Finisher, Report};
 use super::heartbeat::{Heartbeat, Pulse};
+use super::serving::Serving;
+use super::stuck::StuckWatch;
 use super::wake::{Ear, Hints};
 use crate::client::Lavoro;
 use crate::error::Result;
@@ -81,7 +84,9 @@ impl PullWorker {
         let handle = runtime.handle().clone();
         let registration = registration(options);
         let worker = Arc::new(AtomicI64::new(store.start_worker(&registration).await?));
-        let board = Arc::new(Board::new(options));
+        let serving = Arc::new(Serving::new(&options.queues));
+        let board = Arc::new(Board::new(options, Arc::clone(&serving)));
+        let name = registration.name.clone();
         let finisher = Finisher::start(&handle, Arc::clone(&store), Arc::clone(&board));
         let reports = finisher.sender();
         let heartbeat = Heartbeat::start(Pulse {
@@ -92,13 +97,22 @@ impl PullWorker {
             timing: options.timing,
             reports: reports.downgrade(),
         })?;
-        let hints = Arc::new(Hints::new(options.queues.keys().cloned().collect()));
+        let hints = Arc::new(Hints::new(Arc::clone(&serving)));
         let deadlines = Deadlines { board: Arc::clone(&board), reports: reports.downgrade() };
         let sooner = Arc::clone(&board.sooner);
         let ear = Ear::new(Arc::clone(&store), Arc::clone(&hints));
+        let cancels = Cancels {
+            store: Arc::clone(&store),
+            board: Arc::clone(&board),
+            worker: Arc::clone(&worker),
+        };
+        let stuck =
+            StuckWatch { board: Arc::clone(&board), after: options.stuck_after, worker: name };
         let services = vec![
             Service::start(&handle, ear, Arc::default()),
             Service::start(&handle, deadlines, sooner),
+            Service::start(&handle, cancels, Arc::default()),
+            Service::start(&handle, stuck, Arc::default()),
         ];
         let maintenance = options
             .maintenance
@@ -107,7 +121,9 @@ impl PullWorker {
         let fetcher = Fetcher {
             store: Arc::clone(&store),
             board: Arc::clone(&board),
+            serving,
             hints,
+            reports: reports.downgrade(),
             worker: Arc::clone(&worker),
             tasks: options.tasks.clone().into(),
             timing: options.timing,
@@ -215,6 +231,14 @@ impl PullWorker {
             tracing::warn!("the worker's end could not be recorded");
         }
         drained
+    }
+
+    /// Waits until the worker is stuck: every slot holds a handler that has not returned for
+    /// [`stuck_after`](WorkerOptions::stuck_after) though its attempt is over. Nothing more is
+    /// claimed or handed out then; leases that stand are still renewed. A program should end with
+    /// a message, so that whoever supervises it starts it again. Never returns otherwise.
+    pub async fn stuck(&self) {
+        self.board.stuck.cancelled().await;
     }
 
     async fn drained(&self) {

@@ -1,5 +1,6 @@
 //! Hearing that there is work: hints over LISTEN, where messages arrive.
 
+use super::serving::Serving;
 use crate::error::Result;
 use crate::service::Step;
 use crate::store::{Listener, Store};
@@ -14,19 +15,19 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The queues that a hint named since they were last asked for.
 #[derive(Debug)]
 pub(super) struct Hints {
-    ours: BTreeSet<String>,
+    serving: Arc<Serving>,
     queues: Mutex<BTreeSet<String>>,
     pub(super) heard: Arc<Notify>,
 }
 
 impl Hints {
     /// For a worker that serves these queues.
-    pub(super) fn new(ours: BTreeSet<String>) -> Self {
-        Self { ours, queues: Mutex::default(), heard: Arc::default() }
+    pub(super) fn new(serving: Arc<Serving>) -> Self {
+        Self { serving, queues: Mutex::default(), heard: Arc::default() }
     }
 
     fn add(&self, queue: String) {
-        if !self.ours.contains(&queue) {
+        if self.serving.entry(&queue).is_none() {
             return;
         }
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).insert(queue);
