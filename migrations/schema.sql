@@ -834,7 +834,7 @@ set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
 declare
     j record;
-    w record;
+    held record;
 begin
     delete from lavoro.expiry e where e.job_id = expire.job_id;
     select q.id, q.queue, q.task, q.priority, octet_length(q.payload::text) as bytes into j
@@ -843,12 +843,12 @@ begin
     if not found then
         return false;
     end if;
-    select w.attempts, w.suspect, w.due into w from lavoro.withdraw(job_id) w;
-    if w.attempts is null then
+    select w.attempts, w.suspect, w.due into held from lavoro.withdraw(expire.job_id) w;
+    if held.attempts is null then
         return false;
-    elsif w.attempts > 0 then
+    elsif held.attempts > 0 then
         insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-        values (j.id, coalesce(w.due, at), j.priority, j.bytes, w.attempts, w.suspect, j.queue, j.task,
+        values (j.id, coalesce(held.due, at), j.priority, j.bytes, held.attempts, held.suspect, j.queue, j.task,
                 array[j.id]);
         return false;
     end if;

@@ -1,14 +1,14 @@
 //! Wishes to cancel that come late.
 
 use lavoro_core::{
-    Finish, Job, JobState, Lavoro, NewJob, Outcome, PullWorker, Verdict, WorkerOptions,
+    Finish, Job, JobState, Lavoro, NewJob, Outcome, PullWorker, StopReason, Verdict, WorkerOptions,
 };
 use lavoro_tests::Database;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_mins(1);
 
-/// A worker with the usual clockwork: its heartbeat will not bring the wish in time.
+/// A worker with the usual clockwork: it may not have heard of a wish yet when it reports.
 async fn worker(lavoro: &Lavoro) -> PullWorker {
     let options = WorkerOptions { tasks: vec!["t".to_owned()], ..WorkerOptions::default() };
     PullWorker::start(lavoro, options).await.unwrap()
@@ -51,6 +51,31 @@ async fn a_wish_does_not_outlive_the_run_it_was_for() {
     assert_eq!((again.id(), again.attempt()), (job.id(), 2));
     assert_eq!(database.one::<i64>("select count(*) from lavoro.cancel_request").await, 0);
     finish(&worker, &again, Outcome::complete()).await;
+    worker.stop(LONG).await;
+    database.assert_sound().await;
+}
+
+/// With the usual clockwork a handler hears of the wish within a second, ten times in a row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_handler_hears_of_the_wish_within_a_second() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let worker = worker(&lavoro).await;
+    let mut took = Vec::new();
+    for _ in 0..10 {
+        let handle = lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+        let job = worker.next_jobs(1).await.remove(0);
+        handle.cancel().await.unwrap();
+        let asked = Instant::now();
+        let reason = tokio::time::timeout(LONG, job.stopped()).await.unwrap();
+        assert_eq!(reason, StopReason::Cancelled);
+        took.push(asked.elapsed());
+        finish(&worker, &job, Outcome::Release).await;
+        assert_eq!(handle.result(LONG).await.unwrap().state, JobState::Cancelled);
+    }
+    took.sort_unstable();
+    println!("cancel to signal: median {:?}, worst {:?}", took[5], took[9]);
+    assert!(took[5] < Duration::from_secs(1), "{took:?}");
     worker.stop(LONG).await;
     database.assert_sound().await;
 }
