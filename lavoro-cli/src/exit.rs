@@ -85,6 +85,13 @@ impl Failure {
         }
     }
 
+    /// Every slot of a worker holds a command that does not end.
+    pub(crate) fn stuck() -> Self {
+        let message = "every slot holds a command that does not end though its attempt is over: \
+                       start this worker again";
+        Self { code: "worker_stuck", message: message.to_owned(), exit: OTHER }
+    }
+
     /// The reader of our output has gone away: nobody is left to complain to.
     pub(crate) fn unheard() -> Self {
         Self { code: "", message: String::new(), exit: OTHER }

@@ -52,23 +52,32 @@ pub(crate) fn exec(text: &str) -> Result<Exec, String> {
     }
 }
 
-/// A queue and how many of its jobs may run at once: `QUEUE` or `QUEUE=N`.
+/// A queue, how many of its jobs may run at once, and its weight: `QUEUE`, `QUEUE=N` or
+/// `QUEUE=N:WEIGHT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Served {
     pub(crate) queue: String,
     pub(crate) concurrency: Option<u32>,
+    pub(crate) weight: u32,
 }
 
-/// Reads `QUEUE` or `QUEUE=N`.
+/// Reads `QUEUE`, `QUEUE=N` or `QUEUE=N:WEIGHT`.
 pub(crate) fn served(text: &str) -> Result<Served, String> {
     // A queue's name may hold a "=", a number may not.
-    let Some((queue, number)) = text.rsplit_once('=') else {
-        return Ok(Served { queue: text.to_owned(), concurrency: None });
+    let Some((queue, numbers)) = text.rsplit_once('=') else {
+        return Ok(Served { queue: text.to_owned(), concurrency: None, weight: 1 });
     };
-    let concurrency = number
-        .parse()
-        .map_err(|_| format!("{number:?} is no number; expected QUEUE=N, as in mail=10"))?;
-    Ok(Served { queue: queue.to_owned(), concurrency: Some(concurrency) })
+    let number = |text: &str| {
+        text.parse().map_err(|_| {
+            format!("{text:?} is no number; expected QUEUE=N or QUEUE=N:WEIGHT, as in mail=10:3")
+        })
+    };
+    let (concurrency, weight) = numbers.split_once(':').unwrap_or((numbers, "1"));
+    Ok(Served {
+        queue: queue.to_owned(),
+        concurrency: Some(number(concurrency)?),
+        weight: number(weight)?,
+    })
 }
 
 #[cfg(test)]
@@ -119,8 +128,9 @@ mod tests {
     fn queues_may_have_a_number() {
         assert_eq!(served("mail=3").unwrap().concurrency, Some(3));
         assert_eq!(served("mail").unwrap().concurrency, None);
+        assert_eq!(served("mail-*=3:5").unwrap().weight, 5);
         assert_eq!(served("a=b=3").unwrap().queue, "a=b");
-        for text in ["mail=", "mail=x", "mail=-1"] {
+        for text in ["mail=", "mail=x", "mail=-1", "mail=3:", "mail=:3", "mail=3:x"] {
             assert!(served(text).is_err(), "{text}");
         }
     }

@@ -3,6 +3,7 @@
 use super::WorkerArgs;
 use crate::exit::Result;
 use lavoro_core::{JobFilter, JobState, Lavoro};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often to look.
@@ -24,7 +25,7 @@ pub(super) async fn drained(lavoro: &Lavoro, args: &WorkerArgs) -> Result<()> {
 }
 
 async fn has_work(lavoro: &Lavoro, args: &WorkerArgs) -> Result<bool> {
-    for (queue, _) in args.served() {
+    for queue in queues(lavoro, args).await? {
         for exec in &args.execs {
             for state in [JobState::Available, JobState::Running] {
                 let filter = JobFilter {
@@ -41,4 +42,19 @@ async fn has_work(lavoro: &Lavoro, args: &WorkerArgs) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// The queues that are served, those that wildcards stand for included.
+async fn queues(lavoro: &Lavoro, args: &WorkerArgs) -> Result<BTreeSet<String>> {
+    let served = args.served();
+    let (wildcards, mut queues): (BTreeSet<String>, BTreeSet<String>) =
+        served.into_iter().map(|(queue, ..)| queue).partition(|queue| queue.ends_with('*'));
+    if !wildcards.is_empty() {
+        let known = lavoro.queues().await?.into_iter().map(|queue| queue.name);
+        let stands_for = |wildcard: &String, queue: &str| {
+            wildcard.strip_suffix('*').is_some_and(|prefix| queue.starts_with(prefix))
+        };
+        queues.extend(known.filter(|queue| wildcards.iter().any(|w| stands_for(w, queue))));
+    }
+    Ok(queues)
 }

@@ -5,7 +5,7 @@ mod exec;
 mod group;
 mod pipes;
 
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::globals::Globals;
 use crate::parse::{self, Exec, Served};
 use crate::signals::Signals;
@@ -47,8 +47,9 @@ pub(crate) struct WorkerArgs {
     /// The command that runs a task; may be repeated
     #[arg(long = "exec", value_name = "TASK=COMMAND", value_parser = parse::exec, required = true)]
     execs: Vec<Exec>,
-    /// Serve a queue, up to N of its jobs at once; may be repeated [default: default=10]
-    #[arg(long = "queue", value_name = "QUEUE[=N]", value_parser = parse::served)]
+    /// Serve a queue, up to N of its jobs at once; may be repeated; prefix* stands for all queues
+    /// that begin alike [default: default=10]
+    #[arg(long = "queue", value_name = "QUEUE[=N[:WEIGHT]]", value_parser = parse::served)]
     queues: Vec<Served>,
     /// How many jobs run at once over all queues [default: the sum of the queues']
     #[arg(long, value_name = "N")]
@@ -65,20 +66,20 @@ pub(crate) struct WorkerArgs {
 }
 
 impl WorkerArgs {
-    /// The queues to serve, each with its concurrency.
-    fn served(&self) -> Vec<(String, u32)> {
+    /// The queues to serve, each with its concurrency and weight.
+    fn served(&self) -> Vec<(String, u32, u32)> {
         let usual = self.concurrency.unwrap_or(CONCURRENCY);
         if self.queues.is_empty() {
-            return vec![(DEFAULT_QUEUE.to_owned(), usual)];
+            return vec![(DEFAULT_QUEUE.to_owned(), usual, 1)];
         }
-        let served = |s: &Served| (s.queue.clone(), s.concurrency.unwrap_or(usual));
+        let served = |s: &Served| (s.queue.clone(), s.concurrency.unwrap_or(usual), s.weight);
         self.queues.iter().map(served).collect()
     }
 
     fn builder(&self, lavoro: &Lavoro, groups: &Arc<Groups>) -> WorkerBuilder {
         let mut builder = Worker::builder(lavoro);
-        for (queue, concurrency) in self.served() {
-            builder = builder.queue(queue, concurrency);
+        for (queue, concurrency, weight) in self.served() {
+            builder = builder.weighted_queue(queue, concurrency, weight);
         }
         if let Some(concurrency) = self.concurrency {
             builder = builder.concurrency(concurrency);
@@ -112,6 +113,7 @@ pub(crate) async fn run(globals: &Globals, args: WorkerArgs) -> Result<()> {
     let ended = tokio::select! {
         ended = drain::drained(&lavoro, &args) => ended,
         _ = signals.next() => Ok(()),
+        () = worker.stuck() => Err(Failure::stuck()),
     };
     let stop = async {
         stop(worker, args.stop_timeout, &groups).await;
