@@ -89,6 +89,27 @@ begin
 end
 $$;
 
+-- Puts a job among the waiting that is in no place now; due later than now, it is scheduled.
+create function lavoro.put(job_id bigint, attempts smallint, suspect boolean, due timestamptz)
+returns void
+language sql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+as $$
+    with later as (
+        insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
+        select j.id, put.due, j.priority, octet_length(j.payload::text), put.attempts, put.suspect,
+               j.queue, j.task, array[j.id]
+        from lavoro.job j
+        where j.id = put.job_id and put.due > clock_timestamp()
+        returning id
+    )
+    insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
+    select j.id, j.priority, octet_length(j.payload::text), put.attempts, put.suspect, j.queue,
+           j.task, array[j.id]
+    from lavoro.job j
+    where j.id = put.job_id and not exists (select from later)
+$$;
+
 -- Cancels a job. Returns 'cancelled' for one that waited, 'requested' for one that runs (its
 -- handler is told with its worker's next heartbeat), or the state of one that has ended.
 create function lavoro.cancel(job_id bigint)
@@ -136,8 +157,8 @@ declare
     suspect boolean;
     holder bigint;
 begin
-    select q.id, q.queue, q.task, q.priority, q.unique_key, octet_length(q.payload::text) as bytes
-    into j from lavoro.job q where q.id = retry.job_id for no key update;
+    select q.queue, q.task, q.unique_key into j
+    from lavoro.job q where q.id = retry.job_id for no key update;
     if not found then
         raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
@@ -173,7 +194,6 @@ begin
             end if;
         end if;
     end if;
-    insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
-    values (j.id, j.priority, j.bytes, attempts, coalesce(suspect, false), j.queue, j.task, array[j.id]);
+    perform lavoro.put(job_id, attempts, coalesce(suspect, false), null);
 end
 $$;

@@ -14,9 +14,8 @@ set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 set lock_timeout = '5s'
 as $$
 declare
-    j record;
-    w record;
-    moves boolean;
+    old_queue text;
+    held record;
 begin
     if payload is not null then
         perform lavoro.check_json('payload', payload, 1048576);
@@ -25,21 +24,19 @@ begin
     if queue is not null then
         perform lavoro.check_name('queue', queue, 255, 'LV002');
     end if;
-    select q.queue into j from lavoro.job q where q.id = edit.job_id for no key update;
+    select q.queue into old_queue from lavoro.job q where q.id = edit.job_id for no key update;
     if not found then
         raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
-    select w.attempts, w.suspect, w.due into w from lavoro.withdraw(job_id) w;
-    if w.attempts is null then
+    select w.attempts, w.suspect, w.due into held from lavoro.withdraw(job_id) w;
+    if held.attempts is null then
         raise exception 'job % does not wait: it runs, or has ended', job_id using errcode = 'LV013';
     end if;
-    moves := queue is not null and queue <> j.queue;
     update lavoro.job q
     set payload = coalesce(edit.payload, q.payload), priority = coalesce(edit.priority, q.priority),
         run_at = coalesce(edit.run_at, q.run_at), queue = coalesce(edit.queue, q.queue)
-    where q.id = edit.job_id
-    returning q.id, q.queue, q.task, q.priority, octet_length(q.payload::text) as bytes into j;
-    if moves then
+    where q.id = edit.job_id;
+    if queue <> old_queue then
         begin
             update lavoro.unique_key u set queue = edit.queue where u.job_id = edit.job_id;
         exception when unique_violation then
@@ -47,14 +44,7 @@ begin
                 using errcode = 'LV013';
         end;
     end if;
-    w.due := coalesce(run_at, w.due);
-    if w.due > clock_timestamp() then
-        insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-        values (j.id, w.due, j.priority, j.bytes, w.attempts, w.suspect, j.queue, j.task, array[j.id]);
-    else
-        insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
-        values (j.id, j.priority, j.bytes, w.attempts, w.suspect, j.queue, j.task, array[j.id]);
-    end if;
+    perform lavoro.put(job_id, held.attempts, held.suspect, coalesce(run_at, held.due));
 end
 $$;
 
@@ -112,13 +102,10 @@ language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
 declare
-    j record;
     held record;
 begin
     delete from lavoro.expiry e where e.job_id = expire.job_id;
-    select q.id, q.queue, q.task, q.priority, octet_length(q.payload::text) as bytes into j
-    from lavoro.job q
-    where q.id = expire.job_id and q.expires_at <= at;
+    perform 1 from lavoro.job q where q.id = expire.job_id and q.expires_at <= at;
     if not found then
         return false;
     end if;
@@ -126,9 +113,7 @@ begin
     if held.attempts is null then
         return false;
     elsif held.attempts > 0 then
-        insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-        values (j.id, coalesce(held.due, at), j.priority, j.bytes, held.attempts, held.suspect, j.queue, j.task,
-                array[j.id]);
+        perform lavoro.put(job_id, held.attempts, held.suspect, held.due);
         return false;
     end if;
     insert into lavoro.outcome (job_id, finished_at, attempt, state)

@@ -17,6 +17,7 @@ mod follow_up;
 mod life;
 mod limits;
 mod lost_contact;
+mod machine;
 mod maintenance;
 mod migrations;
 mod order;
