@@ -111,7 +111,7 @@ as $$
 $$;
 
 -- Cancels a job. Returns 'cancelled' for one that waited, 'requested' for one that runs (its
--- handler is told with its worker's next heartbeat), or the state of one that has ended.
+-- handler is told when its worker looks next), or the state of one that has ended.
 create function lavoro.cancel(job_id bigint)
 returns text
 language plpgsql volatile
