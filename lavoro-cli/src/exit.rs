@@ -6,7 +6,7 @@ use lavoro_core::{Error, ErrorKind};
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
-  1  any other error
+  1  any other error; or `lavoro doctor` has found a problem
   2  usage: an argument or option is wrong
   3  there is no such job
   4  the database cannot be reached or used, or its user was refused
@@ -83,6 +83,11 @@ impl Failure {
             message: message.into(),
             exit: code(ErrorKind::InvalidState),
         }
+    }
+
+    /// A problem was found, which the output tells already.
+    pub(crate) fn found() -> Self {
+        Self { code: "", message: String::new(), exit: OTHER }
     }
 
     /// The reader of our output has gone away: nobody is left to complain to.

@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod doctor;
 mod enqueue;
 mod errors;
 mod faults;

@@ -17,10 +17,11 @@ from (
     select format('prepared transaction %L of %s', p.gid, p.owner),
            extract(epoch from clock_timestamp() - min(p.prepared))::bigint,
            string_agg(distinct c.relname::text, ', ' order by c.relname::text)
-    from pg_locks l
+    from pg_prepared_xacts p
+    join pg_locks t on t.transactionid = p.transaction and t.pid is null and t.mode = 'ExclusiveLock'
+    join pg_locks l on l.virtualtransaction = t.virtualtransaction and l.pid is null
     join pg_class c on c.oid = l.relation
     join pg_namespace n on n.oid = c.relnamespace
-    join pg_prepared_xacts p on l.virtualtransaction = '-1/' || p.transaction::text
     where n.nspname = $1 and c.relkind in ('r', 'p') and p.database = current_database()
       and l.database = (select d.oid from pg_database d where d.datname = current_database())
     group by p.gid, p.owner
