@@ -54,6 +54,7 @@ statements! {
     job_cancel,
     job_ended,
     job_exists,
+    job_failed,
     job_get,
     job_list,
     job_number,

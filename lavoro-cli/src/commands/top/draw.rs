@@ -14,6 +14,11 @@ use std::convert::Infallible;
 /// The height of the throughput's picture.
 const BARS: u16 = 4;
 
+/// How many lines the throughput takes.
+fn bars(state: &State) -> u16 {
+    if state.history.is_empty() { 2 } else { BARS }
+}
+
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
     let failures = state.sample.as_ref().map_or(0, |sample| sample.failures.len());
@@ -21,7 +26,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
     let failed = u16::try_from(failures).unwrap_or(u16::MAX).saturating_add(2);
     let [head, bars, queues, failures, foot] = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(BARS),
+        Constraint::Length(self::bars(state)),
         Constraint::Min(4),
         Constraint::Max(failed.max(3)),
         Constraint::Length(1),
@@ -41,8 +46,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
 
 /// One frame as text, as high as it needs to be.
 pub(super) fn text(state: &mut State, columns: u16) -> String {
-    let rows = state.sample.as_ref().map_or(0, |s| s.queues.len().max(1) + s.failures.len().max(1));
-    let height = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(6 + BARS);
+    let rows = state
+        .sample
+        .as_ref()
+        .map_or(0, |sample| (sample.queues.len() + 2).max(4) + (sample.failures.len() + 2).max(3));
+    let height = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2 + bars(state));
     let mut terminal = match Terminal::new(TestBackend::new(columns, height)) {
         Ok(terminal) => terminal,
         Err(never) => match never {},
@@ -83,8 +91,11 @@ fn head(frame: &mut Frame<'_>, area: Rect, state: &State) {
 
 fn throughput(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let now = state.sample.as_ref().and_then(|sample| sample.throughput);
-    let now = now.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1} jobs/s"));
-    let block = title(format!("THROUGHPUT  {now} fewer"));
+    let now = now.map_or_else(
+        || "-".to_owned(),
+        |rate| format!("{rate:.1} jobs/s, by which the queues shrink"),
+    );
+    let block = title(format!("THROUGHPUT  {now}"));
     let newest = state.history.iter().rev().take(area.width.into()).rev().copied();
     let bars = Sparkline::default().data(newest).style(Color::Green).block(block);
     frame.render_widget(bars, area);
@@ -95,6 +106,9 @@ fn right(text: impl Into<String>) -> Cell<'static> {
 }
 
 fn queues(frame: &mut Frame<'_>, area: Rect, sample: &Sample, selected: Option<usize>) {
+    if sample.queues.is_empty() {
+        return frame.render_widget("No queue holds jobs or settings.", area);
+    }
     let heads = ["AVAILABLE", "RUNNING", "RETRYING", "SCHEDULED", "CHANGE/S", "OLDEST"].map(right);
     let heads = [Cell::new("QUEUE")].into_iter().chain(heads).chain([Cell::new("")]);
     let rows = sample.queues.iter().map(|queue| {

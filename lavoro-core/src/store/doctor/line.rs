@@ -5,7 +5,7 @@ use super::said;
 use crate::doctor::{Line, Look};
 use crate::error::{Error, ErrorKind};
 use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -33,7 +33,10 @@ impl Store {
             }
             Err(_) => {}
         }
-        if let Ok(heard) = timeout(2 * PATIENCE, self.try_listening(careful)).await {
+        // A LISTEN through such a pooler would stay behind in a session that others use.
+        if line.shared == Ok(true) || line.declared {
+            line.heard = Ok(None);
+        } else if let Ok(heard) = timeout(2 * PATIENCE, self.try_listening(careful)).await {
             line.heard = heard;
         }
         line
@@ -45,17 +48,26 @@ impl Store {
         let mut one: PgConnection =
             self.server.clone().statement_cache_capacity(10).connect().await?;
         let mut other = self.server.clone().connect().await?;
-        let first = prepared(&mut one).await;
+        let probe = uuid::Uuid::now_v7().to_string();
+        let first = prepared(&mut one, &probe).await;
         let before = session(&mut one).await?;
         other.execute("begin").await?;
         let held = session(&mut other).await?;
         let shared = before == held || session(&mut one).await? != before;
         let again = match first {
-            Ok(()) => prepared(&mut one).await,
+            Ok(()) => {
+                let again = prepared(&mut one, &probe).await;
+                if before == held {
+                    // What we left in a session that others use. A pooler that keeps statements
+                    // gives them other names, and removes them itself.
+                    let _ = other.execute("deallocate sqlx_s_1").await;
+                }
+                again
+            }
             failed => failed,
         };
         other.execute("rollback").await?;
-        let named = again.map_err(|error| error.to_string());
+        let named = again.map_err(|error| said(&translate(error)));
         let _ = one.close().await;
         let _ = other.close().await;
         Ok((shared, named))
@@ -99,9 +111,15 @@ impl Store {
     }
 }
 
-/// Runs a statement that is prepared under a name the first time.
-async fn prepared(connection: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query(SESSION).persistent(true).fetch_one(connection).await.map(drop)
+/// Runs a statement that is prepared under a name the first time. Other clients of a pooler use
+/// the same names, so the answer must be looked at.
+async fn prepared(connection: &mut PgConnection, probe: &str) -> sqlx::Result<()> {
+    let query = sqlx::query(AssertSqlSafe(format!("select '{probe}'::text"))).persistent(true);
+    let row = query.fetch_one(connection).await?;
+    match row.try_get::<String, _>(0) {
+        Ok(answer) if answer == probe => Ok(()),
+        _ => Err(sqlx::Error::Protocol("the statement of another client answered".to_owned())),
+    }
 }
 
 /// The session that answers a plain query: it needs nothing that a pooler could lose.
