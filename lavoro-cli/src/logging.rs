@@ -18,9 +18,9 @@ pub(crate) fn start(verbose: u8, is_service: bool) -> Result<()> {
         .with_target(false);
     // What a short command says is read at once.
     if is_service {
-        lines.init()
+        lines.init();
     } else {
-        lines.without_time().init()
+        lines.without_time().init();
     }
     Ok(())
 }

@@ -72,10 +72,10 @@ fn standby(facts: &Facts) -> Finding {
         (Ok(standbys), Ok(settings)) => (standbys, settings),
         (Err(said), _) | (_, Err(said)) => return STANDBY.unseen(said),
     };
-    if standbys.standbys == 0 {
+    if standbys.following == 0 {
         return STANDBY.ok("no standby follows this server");
     }
-    let named = format!("{} standby(s) follow: {}", standbys.standbys, standbys.names);
+    let named = format!("{} standby(s) follow: {}", standbys.following, standbys.names);
     if settings.standby_names.trim().is_empty() {
         return STANDBY.warning(
             format!("{named}; synchronous_standby_names is empty, so that no commit waits for one"),
@@ -110,7 +110,7 @@ mod tests {
     fn a_standby_that_no_commit_waits_for_is_a_warning() {
         let follow = |synchronous: i64, names: &'static str| {
             move |f: &mut Facts| {
-                f.standbys = Ok(Standbys { standbys: 1, synchronous, names: "b".into() });
+                f.standbys = Ok(Standbys { following: 1, synchronous, names: "b".into() });
                 f.settings.as_mut().unwrap().standby_names = names.into();
             }
         };

@@ -34,6 +34,7 @@ pub(crate) struct Facts {
 }
 
 /// The server, and this session with it.
+#[expect(clippy::struct_excessive_bools, reason = "facts, each with a check of its own")]
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// As `server_version_num`.
@@ -67,6 +68,7 @@ pub(crate) struct Collation {
 }
 
 /// Settings of the server.
+#[expect(clippy::struct_excessive_bools, reason = "settings, each with a check of its own")]
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) fsync: bool,
@@ -85,7 +87,7 @@ pub(crate) struct Settings {
 /// The standbys that follow.
 #[derive(Clone, Debug)]
 pub(crate) struct Standbys {
-    pub(crate) standbys: i64,
+    pub(crate) following: i64,
     pub(crate) synchronous: i64,
     pub(crate) names: String,
 }
@@ -205,39 +207,14 @@ impl Facts {
     /// A database with nothing to complain of.
     pub(super) fn healthy() -> Self {
         Self {
-            server: Server {
-                version: 150_008,
-                oldest: 140_000,
-                version_text: "15.8".into(),
-                encoding: "UTF8".into(),
-                read_only: false,
-                standby: false,
-                role: "app".into(),
-                database: "app".into(),
-                sees_all: true,
-                usable: Some(true),
-                migrated: true,
-                ahead_ms: 3,
-                error_ms: 1,
-            },
+            server: healthy_server(),
             schema: "lavoro".into(),
             version: Ok(6),
             latest: 6,
             collation: Ok(None),
-            settings: Ok(Settings {
-                fsync: true,
-                full_page_writes: true,
-                standby_names: String::new(),
-                autovacuum: true,
-                track_counts: true,
-                max_connections: 100,
-                reserved: 3,
-                connections: 20,
-                freeze_max_age: 200_000_000,
-                multixact_freeze_max_age: 400_000_000,
-            }),
+            settings: Ok(healthy_settings()),
             relaxed: Ok(Vec::new()),
-            standbys: Ok(Standbys { standbys: 0, synchronous: 0, names: String::new() }),
+            standbys: Ok(Standbys { following: 0, synchronous: 0, names: String::new() }),
             line: Line {
                 declared: false,
                 shared: Ok(false),
@@ -290,5 +267,40 @@ impl Facts {
         self.unserved = Err(said.clone());
         self.workers = Err(said.clone());
         self.leftovers = Err(said);
+    }
+}
+
+#[cfg(test)]
+fn healthy_server() -> Server {
+    Server {
+        version: 150_008,
+        oldest: 140_000,
+        version_text: "15.8".into(),
+        encoding: "UTF8".into(),
+        read_only: false,
+        standby: false,
+        role: "app".into(),
+        database: "app".into(),
+        sees_all: true,
+        usable: Some(true),
+        migrated: true,
+        ahead_ms: 3,
+        error_ms: 1,
+    }
+}
+
+#[cfg(test)]
+fn healthy_settings() -> Settings {
+    Settings {
+        fsync: true,
+        full_page_writes: true,
+        standby_names: String::new(),
+        autovacuum: true,
+        track_counts: true,
+        max_connections: 100,
+        reserved: 3,
+        connections: 20,
+        freeze_max_age: 200_000_000,
+        multixact_freeze_max_age: 400_000_000,
     }
 }

@@ -14,6 +14,7 @@ pub(crate) use facts::{
 };
 
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// What became of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -138,7 +139,8 @@ fn some<T>(all: &[T], say: impl Fn(&T) -> String) -> String {
     const FEW: usize = 5;
     let mut text = all.iter().take(FEW).map(say).collect::<Vec<_>>().join("; ");
     if all.len() > FEW {
-        text += &format!("; and {} more", all.len() - FEW);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "; and {} more", all.len() - FEW);
     }
     text
 }

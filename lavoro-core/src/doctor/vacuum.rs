@@ -94,12 +94,13 @@ fn autovacuum(facts: &Facts) -> Finding {
 /// How bad a table is. Queue tables hold few rows and turn over all the time: what counts is
 /// what the next claim meets.
 fn weigh(table: &TableFacts) -> FindingStatus {
+    let many_dead = table.dead > 50_000 && table.dead > table.live / 4;
+    let rows = (table.live + table.dead).max(1);
+    let nearly_empty = table.bytes > 512 << 20 && table.bytes / rows > 64 << 10;
     if table.dead > 1_000_000 && table.dead > table.live {
         FindingStatus::Problem
-    } else if table.dead > 50_000 && table.dead > table.live / 4 {
+    } else if many_dead || nearly_empty {
         FindingStatus::Warning
-    } else if table.bytes > 512 << 20 && table.bytes / (table.live + table.dead).max(1) > 64 << 10 {
-        FindingStatus::Warning // nearly empty pages
     } else {
         FindingStatus::Ok
     }

@@ -63,7 +63,7 @@ pub(super) fn text(state: &mut State, columns: u16) -> String {
     let mut lines: Vec<String> = (0..height)
         .map(|y| {
             let cells = (0..columns).filter_map(|x| frame.buffer.cell((x, y)));
-            cells.map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned()
+            cells.map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned()
         })
         .collect();
     // The keys mean nothing on paper.
@@ -221,7 +221,10 @@ mod tests {
         let mut terminal = Terminal::new(TestBackend::new(120, 20)).unwrap();
         let frame = terminal.draw(|frame| draw(frame, &mut state)).unwrap();
         let row = |y: u16| -> String {
-            (0..120).filter_map(|x| frame.buffer.cell((x, y))).map(|cell| cell.symbol()).collect()
+            (0..120)
+                .filter_map(|x| frame.buffer.cell((x, y)))
+                .map(ratatui::buffer::Cell::symbol)
+                .collect()
         };
         assert!(row(0).contains("trying again: the database cannot be reached"), "{}", row(0));
         let of = |start: &str| (0..20).find(|y| row(*y).starts_with(start)).unwrap();

@@ -45,7 +45,7 @@ impl Store {
     pub(super) async fn standby_facts(&self) -> Look<Standbys> {
         let query = self.query(&self.sql.doctor_standbys);
         self.look_once(query, |row| Standbys {
-            standbys: row.get("standbys"),
+            following: row.get("following"),
             synchronous: row.get("synchronous"),
             names: row.get("names"),
         })

@@ -21,7 +21,7 @@ impl Store {
     /// If the server cannot be reached at all.
     pub(crate) async fn examine(&self) -> Result<Facts> {
         let store = self.careful();
-        let facts = store.facts(self).await;
+        let facts = Box::pin(store.facts(self)).await; // large, from its many statements
         store.close().await;
         facts
     }
