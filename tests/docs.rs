@@ -315,6 +315,25 @@ fn every_limit_is_listed_as_it_is() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_check_of_the_doctor_is_listed_and_no_other() {
+    let text = read("docs/operations.md");
+    let lavoro = Database::new().await.lavoro().await;
+    let findings = lavoro.diagnose().await.unwrap();
+    for finding in &findings {
+        assert!(
+            !rows(&text, finding.check).is_empty(),
+            "docs/operations.md lacks {}",
+            finding.check
+        );
+    }
+    let (_, table) = text.split_once("| check | warning | problem |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let checks = table.lines().filter_map(|line| line.split('|').nth(1));
+    let listed: usize = checks.map(|cell| cell.matches('`').count() / 2).sum();
+    assert_eq!(listed, findings.len());
+}
+
 #[test]
 fn the_architecture_names_every_module_and_table() {
     let text = read("ARCHITECTURE.md");

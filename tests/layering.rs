@@ -18,13 +18,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("job", &["retry", "signal"]),
     ("new_job", &["job", "json", "limits", "retry"]),
     ("options", &["job", "limits"]),
+    ("doctor", &[]),
     ("runtime", &[]),
     ("service", &[]),
-    ("store", &["job", "new_job", "outcome", "retry", "signal"]),
+    ("store", &["doctor", "job", "new_job", "outcome", "retry", "signal"]),
     ("maintenance", &["clock", "options", "outcome", "service", "store"]),
     (
         "client",
         &[
+            "doctor",
             "embedded",
             "job",
             "limits",
@@ -54,7 +56,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that know neither tokio's runtime nor the database.
-const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options"];
+const PURE: &[&str] =
+    &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options", "doctor"];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")

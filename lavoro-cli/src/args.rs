@@ -1,6 +1,8 @@
 //! What may be written on the command line.
 
-use crate::commands::{bench, dev, enqueue, jobs, migrate, queues, worker};
+use crate::commands::{
+    bench, completions, dev, doctor, enqueue, jobs, migrate, queues, top, worker,
+};
 use crate::exit;
 use crate::globals::Globals;
 use clap::{Parser, Subcommand};
@@ -12,6 +14,8 @@ Examples:
   lavoro worker --exec greet='jq -r .name'            run jobs with a shell command
   lavoro enqueue greet '{\"name\": \"Ada\"}' --wait       enqueue a job and wait for its result
   lavoro jobs list --state discarded                  see what has failed
+  lavoro top                                          watch it work
+  lavoro doctor                                       check the database
 
 Without --database-url the database is the first of LAVORO_DATABASE_URL, DATABASE_URL, and the
 private PostgreSQL in the nearest .lavoro directory.
@@ -53,6 +57,12 @@ pub(crate) enum Command {
     /// Look at queues, pause and resume them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
+    /// Watch queues and failures live
+    Top(top::TopArgs),
+    /// Check the database and what is done in it, and say what to do
+    Doctor(doctor::DoctorArgs),
+    /// Print a shell's completion script
+    Completions(completions::CompletionsArgs),
     /// Measure this machine, in a database of the benchmark's own
     Bench(bench::BenchArgs),
 }
@@ -61,6 +71,11 @@ impl Command {
     /// Whether the command runs until it is told to stop, and so tells more by itself.
     pub(crate) fn is_service(&self) -> bool {
         matches!(self, Self::Dev(_) | Self::Worker(_))
+    }
+
+    /// Whether the command draws on the whole terminal, where log lines would spoil its picture.
+    pub(crate) fn takes_screen(&self, json: bool) -> bool {
+        matches!(self, Self::Top(args) if args.takes_screen(json))
     }
 }
 

@@ -6,7 +6,7 @@ use lavoro_core::{Error, ErrorKind};
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
-  1  any other error
+  1  any other error; or `lavoro doctor` has found a problem
   2  usage: an argument or option is wrong
   3  there is no such job
   4  the database cannot be reached or used, or its user was refused
@@ -90,6 +90,11 @@ impl Failure {
         let message = "every slot holds a command that does not end though its attempt is over: \
                        start this worker again";
         Self { code: "worker_stuck", message: message.to_owned(), exit: OTHER }
+    }
+
+    /// A problem was found, which the output tells already.
+    pub(crate) fn found() -> Self {
+        Self { code: "", message: String::new(), exit: OTHER }
     }
 
     /// The reader of our output has gone away: nobody is left to complain to.

@@ -11,12 +11,17 @@ pub(crate) fn start(verbose: u8, is_service: bool) -> Result<()> {
     let directives = asked.unwrap_or_else(|| by_default(verbose + u8::from(is_service)).to_owned());
     let filter = EnvFilter::try_new(&directives)
         .map_err(|error| Failure::usage(format!("LAVORO_LOG is {directives:?}: {error}")))?;
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+        .with_target(false);
+    // What a short command says is read at once.
+    if is_service {
+        lines.init();
+    } else {
+        lines.without_time().init();
+    }
     Ok(())
 }
 

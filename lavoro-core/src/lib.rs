@@ -33,6 +33,7 @@
 
 mod client;
 mod clock;
+mod doctor;
 pub mod embedded;
 mod error;
 mod job;
@@ -50,6 +51,7 @@ mod store;
 mod worker;
 
 pub use client::{JobHandle, JobResult, Lavoro, Migrations};
+pub use doctor::{Finding, FindingStatus};
 pub use error::{Error, ErrorKind, Result};
 pub use job::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,

@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod doctor;
 mod enqueue;
 mod errors;
 mod expiry;
@@ -22,6 +23,7 @@ mod maintenance;
 mod migrations;
 mod order;
 mod sharing;
+mod pooler;
 mod sql_interface;
 mod statements;
 mod stuck;

@@ -7,6 +7,10 @@ use crate::signals::Signals;
 use clap::Args;
 use lavoro_core::{ConnectOptions, Lavoro};
 use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// After how long a start is not silent any more.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Runs a private PostgreSQL with Lavoro's schema in it until Ctrl-C or SIGTERM.
 ///
@@ -30,6 +34,7 @@ pub(crate) async fn run(globals: &Globals, args: &DevArgs, output: Output) -> Re
     let url = Some(url(args, options.url.as_deref())?.to_owned());
     let lavoro = tokio::select! {
         lavoro = Lavoro::connect_with(ConnectOptions { url, ..options }) => lavoro?,
+        () = tell_of_waiting() => return Ok(()),
         _ = signals.next() => return Ok(()),
     };
     let joined = lavoro.embedded().is_some_and(|server| !server.is_owner());
@@ -41,6 +46,19 @@ pub(crate) async fn run(globals: &Globals, args: &DevArgs, output: Output) -> Re
     tracing::info!("stopping");
     lavoro.close().await;
     printed
+}
+
+/// Says what takes so long while a start does. Never ends.
+async fn tell_of_waiting() {
+    let begin = Instant::now();
+    loop {
+        tokio::time::sleep(PATIENCE).await;
+        tracing::info!(
+            "still starting PostgreSQL after {} s: a new cluster writes some 40 MB first, and the \
+             schema is brought up to date",
+            begin.elapsed().as_secs()
+        );
+    }
 }
 
 fn url<'a>(args: &DevArgs, given: Option<&'a str>) -> Result<&'a str> {

@@ -1,11 +1,14 @@
 //! The commands, one module each.
 
 pub(crate) mod bench;
+pub(crate) mod completions;
 pub(crate) mod dev;
+pub(crate) mod doctor;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
 pub(crate) mod migrate;
 pub(crate) mod queues;
+pub(crate) mod top;
 pub(crate) mod worker;
 
 use crate::args::{Cli, Command};
@@ -14,10 +17,14 @@ use crate::globals::Globals;
 use crate::logging;
 use crate::output::Output;
 use lavoro_core::Lavoro;
+use std::io::IsTerminal as _;
 
 /// Runs a command to its end.
 pub(crate) fn run(cli: Cli, output: Output) -> Result<()> {
-    logging::start(cli.globals.verbose, cli.command.is_service())?;
+    let spoilt = cli.command.takes_screen(cli.globals.json) && std::io::stderr().is_terminal();
+    if !spoilt {
+        logging::start(cli.globals.verbose, cli.command.is_service())?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -34,6 +41,9 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Worker(args) => worker::run(globals, args).await,
         Command::Jobs(command) => jobs::run(globals, command, output).await,
         Command::Queues(command) => queues::run(globals, command, output).await,
+        Command::Top(args) => top::run(globals, &args, output).await,
+        Command::Doctor(args) => doctor::run(globals, &args, output).await,
+        Command::Completions(args) => completions::run(&args, output),
         Command::Bench(args) => bench::run(globals, &args, output).await,
     }
 }

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
+mod completions;
 mod dev;
+mod doctor;
 mod support;
+mod top;
 mod worker;
 
 use serde_json::{Value, json};
@@ -16,8 +19,8 @@ fn help_and_version() {
     assert!(help.stdout.contains("Exit codes:"), "{}", help.stdout);
     let version = lavoro(&["--version"]);
     assert_eq!(version.stdout.trim(), format!("lavoro {}", env!("CARGO_PKG_VERSION")));
-    for command in ["dev", "migrate", "enqueue", "worker", "jobs", "queues", "bench"] {
-        assert_eq!(lavoro(&[command, "--help"]).code, 0, "{command}");
+    for command in support::commands() {
+        assert_eq!(lavoro(&[&command, "--help"]).code, 0, "{command}");
     }
 }
 

@@ -53,6 +53,19 @@ pub(crate) fn lavoro(args: &[&str]) -> Answer {
     finish(command(args).spawn().unwrap())
 }
 
+/// The commands that the help names.
+pub(crate) fn commands() -> Vec<String> {
+    let help = lavoro(&["--help"]).stdout;
+    let (_, rest) = help.split_once("Commands:\n").unwrap();
+    let lines = rest.lines().take_while(|line| !line.is_empty());
+    // A description that is too long goes on below, further to the right.
+    let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let commands: Vec<_> =
+        lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect();
+    assert!(commands.len() > 9, "{help}");
+    commands
+}
+
 /// Waits for a program and takes what it said.
 pub(crate) fn finish(child: Child) -> Answer {
     let output = child.wait_with_output().unwrap();

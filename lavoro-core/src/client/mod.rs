@@ -2,6 +2,7 @@
 
 mod bulk;
 mod coalesce;
+mod diagnose;
 mod handle;
 mod hint;
 mod migrations;

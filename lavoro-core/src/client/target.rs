@@ -18,13 +18,11 @@ pub(super) struct Target {
 impl Target {
     /// Finds the database, starting an embedded server if that is what the URL says.
     pub(super) async fn resolve(options: &ConnectOptions) -> Result<Self> {
-        let url = match &options.url {
-            Some(url) => url.clone(),
-            None => match variable("LAVORO_DATABASE_URL").or_else(|| variable("DATABASE_URL")) {
-                Some(url) => url,
-                None => default_url()?,
-            },
-        };
+        let given = options.url.clone();
+        let given = given.or_else(|| variable("LAVORO_DATABASE_URL"));
+        let given = given.or_else(|| variable("DATABASE_URL"));
+        let named = given.is_some();
+        let url = given.map_or_else(default_url, Ok)?;
         let schema = options
             .schema
             .clone()
@@ -40,6 +38,9 @@ impl Target {
             }
             None => None,
         };
+        if let Some(server) = embedded.as_ref().filter(|_| !named) {
+            tell(server)?;
+        }
         let migrate = options.migrate.unwrap_or(embedded.is_some());
         let url = embedded.as_ref().map_or(url, Embedded::url);
         let (url, in_url) = take_pooler(&url)?;
@@ -76,12 +77,20 @@ fn default_url() -> Result<String> {
             ));
         }
     }
-    let directory = find_project_dir(&current_directory()?);
-    tracing::warn!(
-        directory = %directory.display(),
-        "no database is named: using an embedded one. Set LAVORO_DATABASE_URL to name one"
-    );
     Ok("embedded:".to_owned())
+}
+
+/// Says which embedded server is used, as nobody named a database. Where one runs already,
+/// somebody has started it on purpose.
+fn tell(server: &Embedded) -> Result<()> {
+    let directory = find_project_dir(&current_directory()?);
+    let directory = directory.display();
+    if server.is_owner() {
+        tracing::warn!("no database is named (LAVORO_DATABASE_URL): starting one in {directory}");
+    } else {
+        tracing::info!("no database is named: using the one that runs in {directory}");
+    }
+    Ok(())
 }
 
 fn embedded_options(url: &str) -> Result<Option<EmbeddedOptions>> {

@@ -10,7 +10,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 /// The oldest PostgreSQL that Lavoro runs on, as `server_version_num`.
-const OLDEST_SERVER: i32 = 140_000;
+pub(super) const OLDEST_SERVER: i32 = 140_000;
 
 /// Settings of every session. Scans of whole tables are never right for our statements, and a
 /// plan made while a table was small must not become one; JIT costs more than they run. Sent
@@ -82,6 +82,21 @@ impl Store {
             sql: Statements::new(&self.schema),
             schema: self.schema.clone(),
             transaction_pooler: self.transaction_pooler,
+            deadline: self.deadline,
+        }
+    }
+
+    /// As this store, with two connections of its own, and statements that pass through any
+    /// pooler.
+    pub(super) fn careful(&self) -> Self {
+        let server = self.server.clone().statement_cache_capacity(0);
+        Self {
+            pool: pool(2, self.deadline.min(Duration::from_secs(10)), true)
+                .connect_lazy_with(server.clone()),
+            server,
+            sql: Statements::new(&self.schema),
+            schema: self.schema.clone(),
+            transaction_pooler: true,
             deadline: self.deadline,
         }
     }

@@ -77,6 +77,13 @@ impl Store {
         rows.iter().map(rows::job_info).collect()
     }
 
+    /// The newest discarded jobs.
+    pub(crate) async fn recent_failures(&self, limit: u32) -> Result<Vec<JobInfo>> {
+        let query = self.query(&self.sql.job_failed).bind(i64::from(limit));
+        let rows = self.fetch_all(query).await?;
+        rows.iter().map(rows::job_info).collect()
+    }
+
     /// Those of the jobs that have ended.
     pub(crate) async fn ended(&self, jobs: Vec<JobId>) -> Result<Vec<Ended>> {
         let query = self.query(&self.sql.job_ended).bind(jobs);

@@ -5,6 +5,7 @@
 
 mod claim;
 mod connect;
+mod doctor;
 mod enqueue;
 mod errors;
 mod finish;

@@ -1,0 +1,66 @@
+//! `lavoro top`, as far as it goes without a terminal.
+
+use crate::support::{Schema, lavoro};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+
+fn filled(name: &str) -> Schema {
+    let schema = Schema::new(name);
+    schema.json(&["enqueue", "a", "--queue", "mail"]);
+    schema.json(&["enqueue", "b"]);
+    schema.json(&["enqueue", "c", "--delay", "2h"]);
+    schema.json(&["queues", "pause", "mail"]);
+    schema
+}
+
+#[test]
+fn one_frame_is_plain_text() {
+    let answer = filled("top_text").run(&["top", "--once"]);
+    assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{answer:?}");
+    let line = |start: &str| {
+        let line = answer.stdout.lines().find(|line| line.starts_with(start));
+        let line = line.unwrap_or_else(|| panic!("no {start}: {}", answer.stdout));
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(line("QUEUE")[..3], ["QUEUE", "AVAILABLE", "RUNNING"]);
+    assert_eq!(line("default")[..5], ["default", "1", "0", "0", "1"]);
+    assert_eq!(line("mail").last().unwrap(), "paused");
+    assert!(answer.stdout.contains("schema test_top_text"));
+    assert!(!answer.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn one_snapshot_is_json() {
+    let snapshot = filled("top_json").json(&["top", "--once"]);
+    let mail = &snapshot["queues"][1];
+    assert_eq!((&mail["name"], &mail["available"]), (&json!("mail"), &json!(1)));
+    assert_eq!((&mail["paused"], &mail["change_per_second"]), (&json!(true), &Value::Null));
+    assert_eq!((&snapshot["failures"], &snapshot["throughput"]), (&json!([]), &Value::Null));
+}
+
+#[test]
+fn json_comes_once_per_interval_until_it_is_stopped() {
+    let schema = filled("top_stream");
+    let args = ["top", "--json", "--interval", "100ms"];
+    let mut child = schema.command(&args).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["throughput"], Value::Null);
+    assert!(next()["throughput"].is_number());
+    schema.json(&["jobs", "cancel", "2"]);
+    let drained = (0..100).map(|_| next()).find(|sample| sample["throughput"].as_f64() > Some(0.0));
+    assert!(drained.is_some(), "a job less is seen");
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_makes_no_sense_is_exit_code_2() {
+    let answer = Schema::new("top_usage").run(&["top"]);
+    assert_eq!(answer.code, 2, "{answer:?}");
+    assert!(answer.stderr.contains("--once"), "{}", answer.stderr);
+    assert_eq!(lavoro(&["top", "--once", "--interval", "1ms"]).code, 2);
+    assert_eq!(Schema::empty("top_missing").run(&["top", "--once"]).code, 5);
+}
