@@ -1,6 +1,6 @@
 //! `lavoro top`, as far as it goes without a terminal.
 
-use crate::support::{Schema, lavoro};
+use crate::support::{Schema, command, lavoro};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -63,4 +63,25 @@ fn what_makes_no_sense_is_exit_code_2() {
     assert!(answer.stderr.contains("--once"), "{}", answer.stderr);
     assert_eq!(lavoro(&["top", "--once", "--interval", "1ms"]).code, 2);
     assert_eq!(Schema::empty("top_missing").run(&["top", "--once"]).code, 5);
+}
+
+#[test]
+fn a_database_that_goes_away_is_told_and_tried_again() {
+    let mut server = command(&["dev", "--memory", "--json"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let facts: Value = serde_json::from_str(&line).unwrap();
+    let url = facts["url"].as_str().unwrap();
+    let args = ["top", "--json", "--interval", "100ms", "--database-url", url];
+    let mut child = command(&args).spawn().unwrap();
+    let mut samples = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(samples.next().is_some());
+    kill(Pid::from_raw(server.id().cast_signed()), Signal::SIGTERM).unwrap();
+    server.wait().unwrap();
+    let errors = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // Warnings of the driver may stand between.
+    let told = errors.filter_map(|line| serde_json::from_str::<Value>(&line).ok()).take(2);
+    assert_eq!(told.filter(|line| line["error"]["code"].is_string()).count(), 2);
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
 }
