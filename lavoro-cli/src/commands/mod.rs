@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod dev;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
+mod logs;
 pub(crate) mod migrate;
 pub(crate) mod queues;
 pub(crate) mod worker;

@@ -4,11 +4,13 @@
 //! and never calls the application. [`Worker`] is the Rust application's side of it.
 
 mod board;
+mod checkpoint;
 mod deadline;
 mod fetch;
 mod finisher;
 mod handlers;
 mod heartbeat;
+mod notebook;
 mod pull;
 mod wake;
 

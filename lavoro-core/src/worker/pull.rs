@@ -5,6 +5,7 @@ use super::deadline::Deadlines;
 use super::fetch::Fetcher;
 use super::finisher::{Finisher, Report};
 use super::heartbeat::{Heartbeat, Pulse};
+use super::notebook::{Clerks, Notebook};
 use super::wake::{Ear, Hints};
 use crate::client::Lavoro;
 use crate::error::Result;
@@ -48,6 +49,7 @@ pub struct PullWorker {
     runtime: Arc<Runtime>,
     store: Arc<Store>,
     board: Arc<Board>,
+    notebook: Arc<Notebook>,
     worker: Arc<AtomicI64>,
     reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
     stop: CancellationToken,
@@ -61,6 +63,7 @@ struct Parts {
     services: Vec<Service>,
     maintenance: Option<Maintenance>,
     finisher: Finisher,
+    clerks: Clerks,
     heartbeat: Heartbeat,
 }
 
@@ -82,7 +85,8 @@ impl PullWorker {
         let registration = registration(options);
         let worker = Arc::new(AtomicI64::new(store.start_worker(&registration).await?));
         let board = Arc::new(Board::new(options));
-        let finisher = Finisher::start(&handle, Arc::clone(&store), Arc::clone(&board));
+        let (notebook, clerks) = Notebook::start(&handle, &store);
+        let finisher = Finisher::start(&handle, &store, &board, &notebook);
         let reports = finisher.sender();
         let heartbeat = Heartbeat::start(Pulse {
             store: Arc::clone(&store),
@@ -114,12 +118,13 @@ impl PullWorker {
             stop: stop.clone(),
         };
         let fetcher = handle.spawn(fetcher.run());
-        let parts = Parts { fetcher, services, maintenance, finisher, heartbeat };
+        let parts = Parts { fetcher, services, maintenance, finisher, clerks, heartbeat };
         Ok(Self {
             lavoro,
             runtime,
             store,
             board,
+            notebook,
             worker,
             reports: Mutex::new(Some(reports)),
             stop,
@@ -150,7 +155,10 @@ impl PullWorker {
             stocked.as_mut().enable();
             match self.board.hand_out(max) {
                 Some(jobs) if jobs.is_empty() => stocked.await,
-                Some(jobs) => return jobs,
+                Some(mut jobs) => {
+                    self.notebook.equip(&mut jobs);
+                    return jobs;
+                }
                 None => return Vec::new(),
             }
         }
@@ -209,6 +217,7 @@ impl PullWorker {
         }
         drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
         parts.finisher.close(LAST_WORDS).await;
+        parts.clerks.close().await;
         parts.heartbeat.stop().await;
         let ended = tokio::time::timeout(LAST_WORDS, self.store.end_worker(self.id())).await;
         if !matches!(ended, Ok(Ok(()))) {
