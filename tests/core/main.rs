@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod checkpoints;
 mod enqueue;
 mod errors;
 mod faults;
@@ -17,7 +18,9 @@ mod limits;
 mod lost_contact;
 mod maintenance;
 mod migrations;
+mod notes;
 mod order;
+mod sql_calls;
 mod sql_interface;
 mod statements;
 mod transactions;

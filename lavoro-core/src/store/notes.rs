@@ -119,7 +119,7 @@ impl Store {
 }
 
 fn age(at: Instant) -> i64 {
-    i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(at.elapsed().as_micros()).unwrap_or(i64::MAX)
 }
 
 fn text(json: Option<&Json>) -> Option<String> {

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long to wait for more after each batch.
-const MOMENT: Duration = Duration::from_millis(10);
+const MOMENT: Duration = Duration::from_millis(5);
 /// How long an outcome waits for the words that its handler said before it.
 const HOLD: Duration = Duration::from_secs(1);
 /// How long the notebook of a stopped worker may take to write what is left.
