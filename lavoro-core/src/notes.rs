@@ -1,31 +1,22 @@
 //! What handlers say of their jobs while they work.
 //!
 //! A handler's words are put on the worker's *desk*, which costs no more than a lock; the
-//! worker's notebook carries them to the database from there. What the desk holds is bounded:
-//! of progress only the last word of each attempt, of log lines a number per attempt and a sum
-//! of bytes per worker.
+//! worker's notebook carries them to the database from there.
+
+mod desk;
+
+pub(crate) use desk::{Desk, Request, Said};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{Json, sanitise_text};
 use crate::limits;
 use chrono::{DateTime, Utc};
+use desk::Books;
 use serde::{Serialize, Serializer};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::oneshot;
 use uuid::Uuid;
-
-/// How many bytes of log lines one worker keeps that are not written yet.
-const UNWRITTEN_BYTES: usize = 16 << 20;
-/// How many attempts' words are carried at once.
-const BATCH: usize = 500;
-/// How many bytes of words about are carried at once.
-const BATCH_BYTES: usize = 2 << 20;
-/// What a line costs beside its text.
-const LINE_BYTES: usize = 64;
-/// How many checkpoints wait to be saved; further callers keep theirs until there is room.
-const CHECKPOINTS: usize = 16;
 
 const TOO_MANY: &str = "[the other lines of this attempt are left out: 1000 is the limit]";
 const TOO_FAST: &str = "[lines are left out here: they came faster than they could be written]";
@@ -70,15 +61,6 @@ pub(crate) struct Speaker {
     pub(crate) attempt: u32,
 }
 
-/// An execution in the books: the job and the token.
-pub(crate) type Key = (i64, Uuid);
-
-impl Speaker {
-    fn key(&self) -> Key {
-        (self.job, self.token)
-    }
-}
-
 /// A word on how far a job has come.
 #[derive(Debug)]
 pub(crate) struct Word {
@@ -95,188 +77,6 @@ pub(crate) struct Line {
     /// Its place among those of the attempt, from 1.
     pub(crate) number: u16,
     pub(crate) text: String,
-}
-
-/// What an attempt has said since its words were last carried away.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) speaker: Speaker,
-    /// The number of its first word among all words at the desk.
-    first: u64,
-    pub(crate) progress: Option<Word>,
-    pub(crate) lines: Vec<Line>,
-}
-
-impl Said {
-    fn new(speaker: Speaker, first: u64) -> Self {
-        Self { speaker, first, progress: None, lines: Vec::new() }
-    }
-
-    fn line_bytes(&self) -> usize {
-        self.lines.iter().map(|line| line.text.len() + LINE_BYTES).sum()
-    }
-
-    fn bytes(&self) -> usize {
-        let word = self.progress.as_ref().map_or(0, |word| {
-            word.message.as_ref().map_or(0, String::len) + word.data.as_ref().map_or(0, Json::size)
-        });
-        word + self.line_bytes()
-    }
-
-    /// Puts what was said before this in front of it.
-    fn prepend(&mut self, mut earlier: Self) {
-        self.first = earlier.first;
-        self.progress = self.progress.take().or(earlier.progress);
-        earlier.lines.append(&mut self.lines);
-        self.lines = earlier.lines;
-    }
-}
-
-/// What is asked of the one who keeps the checkpoints.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// Save this for the next attempt.
-    Save(Speaker, Json, oneshot::Sender<Result<()>>),
-    /// What was saved last for this job?
-    Load(i64, oneshot::Sender<Result<Option<String>>>),
-}
-
-/// Where a worker's handlers put their words.
-pub(crate) struct Desk {
-    books: Mutex<Books>,
-    /// Told when there is something to carry.
-    pub(crate) news: Notify,
-    /// Told when somebody waits for words to be written.
-    pub(crate) urgent: Notify,
-    written: Notify,
-}
-
-struct Books {
-    waiting: HashMap<Key, Said>,
-    /// With the number of the first word.
-    writing: HashMap<Key, u64>,
-    /// How many words there were.
-    words: u64,
-    /// Of all lines that wait or are being written.
-    bytes: usize,
-    /// `None`: the worker has ended.
-    checkpoints: Option<mpsc::Sender<Request>>,
-}
-
-impl std::fmt::Debug for Desk {
-    /// Leaves out what handlers say.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desk").finish_non_exhaustive()
-    }
-}
-
-impl Desk {
-    /// A desk, and where the requests for checkpoints arrive.
-    pub(crate) fn new() -> (Arc<Self>, mpsc::Receiver<Request>) {
-        let (sender, requests) = mpsc::channel(CHECKPOINTS);
-        let desk = Self {
-            books: Mutex::new(Books {
-                waiting: HashMap::new(),
-                writing: HashMap::new(),
-                words: 0,
-                bytes: 0,
-                checkpoints: Some(sender),
-            }),
-            news: Notify::new(),
-            urgent: Notify::new(),
-            written: Notify::new(),
-        };
-        (Arc::new(desk), requests)
-    }
-
-    fn books(&self) -> MutexGuard<'_, Books> {
-        // Every change is small and complete in itself.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The handle through which one attempt speaks.
-    pub(crate) fn notes(self: &Arc<Self>, speaker: Speaker) -> Notes {
-        Notes(Some(Arc::new(Pen { desk: Arc::clone(self), speaker, lines: Mutex::default() })))
-    }
-
-    /// Takes some of what is to be written. It counts as being written until
-    /// [`done`](Self::done) or [`put_back`](Self::put_back).
-    pub(crate) fn take(&self) -> Vec<Said> {
-        let mut books = self.books();
-        let mut keys = Vec::new();
-        let mut bytes = 0;
-        for (key, said) in &books.waiting {
-            if keys.len() >= BATCH || (bytes > 0 && bytes + said.bytes() > BATCH_BYTES) {
-                break;
-            }
-            bytes += said.bytes();
-            keys.push(*key);
-        }
-        let batch: Vec<Said> = keys.iter().filter_map(|key| books.waiting.remove(key)).collect();
-        books.writing.extend(batch.iter().map(|said| (said.speaker.key(), said.first)));
-        batch
-    }
-
-    /// These words are written, or given up.
-    pub(crate) fn done(&self, batch: &[Said]) {
-        let mut books = self.books();
-        for said in batch {
-            books.writing.remove(&said.speaker.key());
-            books.bytes = books.bytes.saturating_sub(said.line_bytes());
-        }
-        drop(books);
-        self.written.notify_waiters();
-    }
-
-    /// These words could not be written now: they wait again, before what was said meanwhile.
-    pub(crate) fn put_back(&self, batch: Vec<Said>) {
-        let mut books = self.books();
-        for said in batch {
-            let key = said.speaker.key();
-            books.writing.remove(&key);
-            books.waiting.entry(key).or_insert_with(|| Said::new(said.speaker, 0)).prepend(said);
-        }
-    }
-
-    /// Waits until all that these attempts have said until now is written.
-    pub(crate) async fn flushed(&self, keys: impl Iterator<Item = Key> + Clone) {
-        let now = self.books().words;
-        loop {
-            let written = self.written.notified();
-            tokio::pin!(written);
-            written.as_mut().enable();
-            if !self.books().hold(keys.clone(), now) {
-                return;
-            }
-            self.urgent.notify_one();
-            written.await;
-        }
-    }
-
-    /// Takes nothing in any more.
-    pub(crate) fn close(&self) {
-        self.books().checkpoints = None;
-        self.news.notify_one();
-        self.urgent.notify_one();
-    }
-
-    /// Whether nothing more will come.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.books().checkpoints.is_none()
-    }
-}
-
-impl Books {
-    /// Whether words of these attempts up to the number `until` are not written yet.
-    fn hold(&self, mut keys: impl Iterator<Item = Key>, until: u64) -> bool {
-        if self.waiting.is_empty() && self.writing.is_empty() {
-            return false; // nearly always
-        }
-        keys.any(|key| {
-            let waiting = self.waiting.get(&key).map(|said| said.first);
-            waiting.into_iter().chain(self.writing.get(&key).copied()).any(|word| word <= until)
-        })
-    }
 }
 
 /// One attempt's place at the desk.
@@ -304,12 +104,17 @@ struct Lines {
 pub(crate) struct Notes(Option<Arc<Pen>>);
 
 impl Notes {
+    /// The handle through which one attempt speaks.
+    pub(crate) fn at(desk: &Arc<Desk>, speaker: Speaker) -> Self {
+        Self(Some(Arc::new(Pen { desk: Arc::clone(desk), speaker, lines: Mutex::default() })))
+    }
+
     /// Says how far the job has come.
     pub(crate) fn progress(&self, word: Word) {
         let Some(pen) = &self.0 else { return };
         let mut books = pen.desk.books();
-        if books.checkpoints.is_some() {
-            pen.said(&mut books).progress = Some(word);
+        if books.are_open() {
+            books.word(pen.speaker, word);
             drop(books);
             pen.desk.news.notify_one();
         }
@@ -320,7 +125,7 @@ impl Notes {
         let Some(pen) = &self.0 else { return };
         let mut lines = pen.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut books = pen.desk.books();
-        if books.checkpoints.is_none() {
+        if !books.are_open() {
             return;
         }
         let mut pieces = text.lines();
@@ -352,18 +157,11 @@ impl Notes {
 }
 
 impl Pen {
-    fn said<'a>(&self, books: &'a mut Books) -> &'a mut Said {
-        let speaker = self.speaker;
-        books.words += 1;
-        let first = books.words;
-        books.waiting.entry(speaker.key()).or_insert_with(|| Said::new(speaker, first))
-    }
-
     fn line(&self, books: &mut Books, lines: &mut Lines, text: &str) {
         let text = if usize::from(lines.last) >= limits::LOG_LINES {
             lines.too_many = true;
             TOO_MANY.to_owned()
-        } else if books.bytes >= UNWRITTEN_BYTES {
+        } else if !books.have_room() {
             if std::mem::replace(&mut lines.too_fast, true) {
                 return;
             }
@@ -374,12 +172,11 @@ impl Pen {
             sanitise_text(text, limits::LOG_LINE_BYTES).replace('\n', " ")
         };
         lines.last += 1;
-        books.bytes += text.len() + LINE_BYTES;
-        self.said(books).lines.push(Line { at: Instant::now(), number: lines.last, text });
+        books.line(self.speaker, Line { at: Instant::now(), number: lines.last, text });
     }
 
     async fn ask(&self, request: Request) -> Result<()> {
-        let sender = self.desk.books().checkpoints.clone().ok_or_else(closed)?;
+        let sender = self.desk.books().keeper().ok_or_else(closed)?;
         sender.send(request).await.map_err(|_| closed())
     }
 }
@@ -389,4 +186,76 @@ fn closed() -> Error {
         ErrorKind::Closed,
         "the job is in no running worker's hands: its checkpoint cannot be reached",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speaker(job: i64) -> Speaker {
+        Speaker { job, token: Uuid::nil(), claimed_at: DateTime::UNIX_EPOCH, attempt: 1 }
+    }
+
+    fn line_count(said: &[Said]) -> usize {
+        said.iter().map(|said| said.lines.len()).sum()
+    }
+
+    /// Nothing is carried away: an outage. What is kept is bounded, and gaps are marked.
+    #[test]
+    fn what_is_not_written_yet_is_bounded() {
+        let (desk, _requests) = Desk::new();
+        let long = "x".repeat(limits::LOG_LINE_BYTES);
+        let all: Vec<Notes> = (0..100).map(|job| Notes::at(&desk, speaker(job))).collect();
+        for _ in 0..limits::LOG_LINES {
+            for notes in &all {
+                notes.log(&long);
+            }
+        }
+        let mut kept = Vec::new();
+        loop {
+            let batch = desk.take();
+            if batch.is_empty() {
+                break;
+            }
+            desk.done(&batch);
+            kept.extend(batch);
+        }
+        let bytes: usize = kept.iter().flat_map(|s| &s.lines).map(|line| line.text.len()).sum();
+        assert!((15 << 20..17 << 20).contains(&bytes), "{bytes} bytes of 400 MB");
+        assert!(kept.iter().all(|said| said.lines.last().is_some_and(|l| l.text == TOO_FAST)));
+        // With room again, lines are taken again.
+        all[0].log("again");
+        assert_eq!(desk.take()[0].lines[0].text, "again");
+    }
+
+    #[test]
+    fn words_that_are_put_back_stay_behind_later_ones() {
+        let (desk, _requests) = Desk::new();
+        let notes = Notes::at(&desk, speaker(1));
+        let word = |n| Word { at: Instant::now(), percent: Some(n), message: None, data: None };
+        notes.progress(word(1.0));
+        notes.log("a\nb");
+        let batch = desk.take();
+        assert_eq!(line_count(&batch), 2);
+        notes.progress(word(2.0));
+        notes.log("c");
+        desk.put_back(batch);
+        let batch = desk.take();
+        let texts: Vec<_> = batch[0].lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["a", "b", "c"]);
+        assert_eq!(batch[0].progress.as_ref().and_then(|word| word.percent), Some(2.0));
+        desk.put_back(batch);
+        assert_eq!(line_count(&desk.take()), 3);
+    }
+
+    #[test]
+    fn a_job_outside_of_a_worker_speaks_to_nobody() {
+        let notes = Notes::default();
+        notes.log("unheard");
+        notes.progress(Word { at: Instant::now(), percent: None, message: None, data: None });
+        let (desk, _requests) = Desk::new();
+        desk.close();
+        Notes::at(&desk, speaker(1)).log("too late");
+        assert!(desk.take().is_empty());
+    }
 }

@@ -7,7 +7,7 @@
 use super::checkpoint::Keeper;
 use crate::error::Result;
 use crate::job::{Job, Ticket};
-use crate::notes::{Desk, Said, Speaker};
+use crate::notes::{Desk, Notes, Said, Speaker};
 use crate::service::Patience;
 use crate::store::Store;
 use std::sync::Arc;
@@ -54,7 +54,8 @@ impl Notebook {
     pub(super) fn equip(&self, jobs: &mut [Job]) {
         for job in jobs {
             let Ticket { id, token, claimed_at, attempt, .. } = job.ticket;
-            job.notes = self.desk.notes(Speaker { job: id, token, claimed_at, attempt });
+            let speaker = Speaker { job: id, token, claimed_at, attempt };
+            job.notes = Notes::at(&self.desk, speaker);
         }
     }
 
