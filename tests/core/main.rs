@@ -18,6 +18,7 @@ mod limits;
 mod lost_contact;
 mod maintenance;
 mod migrations;
+mod note_faults;
 mod notes;
 mod order;
 mod sql_calls;

@@ -4,7 +4,7 @@ use lavoro_core::{
     Finish, Job, JobHandle, JobState, Lavoro, LogFilter, LogLine, NewJob, Outcome, ProgressUpdate,
     PullWorker, Worker, WorkerOptions, limits,
 };
-use lavoro_tests::{Database, Proxy, Quick as _, wait_for};
+use lavoro_tests::{Database, Quick as _, wait_for};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -240,86 +240,6 @@ async fn a_log_is_bounded_and_says_so() {
     job.log("again");
     finish(&worker, &job, Outcome::complete()).await;
     assert_eq!(texts(&handle).await.last().unwrap(), "again");
-    worker.stop(LONG).await;
-    database.assert_sound().await;
-}
-
-/// Words of an attempt whose lease is gone and that has left nothing are dropped: the job may be
-/// in other hands, or gone.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stale_attempt_is_not_heard() {
-    let database = Database::new().await;
-    let lavoro = database.lavoro().await;
-    let handle = lavoro.enqueue(NewJob::new("t", ())).await.unwrap();
-    let worker = worker(&lavoro).await;
-    let job = next(&worker).await;
-    let neighbour = lavoro.enqueue(NewJob::new("t", ())).await.unwrap();
-    let other = next(&worker).await;
-    database
-        .run(&format!(
-            "update lavoro.lease set token = gen_random_uuid() where {} = any (jobs);
-             insert into lavoro.progress values ({}, now(), 7, 'of the newer attempt')",
-            job.id(),
-            job.id()
-        ))
-        .await;
-    job.progress(99.0, "stale").unwrap();
-    job.log("stale");
-    other.log("heard");
-    finish(&worker, &other, Outcome::complete()).await;
-    assert_eq!(texts(&neighbour).await, ["heard"]);
-    let again = next_words(&worker, &lavoro).await;
-    assert_eq!(again, ["and again"], "written after the stale ones");
-    assert_eq!(texts(&handle).await, Vec::<String>::new());
-    assert_eq!(handle.info().await.unwrap().progress.unwrap().percent, Some(7.0));
-}
-
-async fn next_words(worker: &PullWorker, lavoro: &Lavoro) -> Vec<String> {
-    let handle = lavoro.enqueue(NewJob::new("t", ())).await.unwrap();
-    let job = next(worker).await;
-    job.log("and again");
-    finish(worker, &job, Outcome::complete()).await;
-    texts(&handle).await
-}
-
-/// An outage, and a reply that is lost: nothing is lost or doubled, and memory is bounded.
-#[tokio::test(flavor = "multi_thread")]
-async fn words_outlast_an_outage() {
-    let database = Database::new().await;
-    let direct = database.lavoro().await;
-    let proxy = Proxy::start(&database.url).await;
-    let handle = direct.enqueue(NewJob::new("t", ())).await.unwrap();
-    let lavoro = Lavoro::connect(proxy.url()).await.unwrap();
-    let worker = worker(&lavoro).await;
-    let job = next(&worker).await;
-    job.log("before");
-    wait_for("the first line", async || (texts(&handle).await.len() == 1).then_some(())).await;
-    proxy.refuse(true);
-    proxy.cut();
-    for n in 0..200_000_u32 {
-        job.progress(1.0, &n.to_string()).unwrap();
-        job.log(n.to_string());
-    }
-    proxy.refuse(false);
-    let last = async || {
-        let message = handle.info().await.unwrap().progress?.message;
-        (message.as_deref() == Some("199999")).then_some(())
-    };
-    wait_for("the last word after the outage", last).await;
-    for n in 0..50 {
-        proxy.cut();
-        job.progress(2.0, &n.to_string()).unwrap();
-        tokio::task::yield_now().await;
-    }
-    finish(&worker, &job, Outcome::complete()).await;
-    wait_for("the last word", async || {
-        let message = handle.info().await.unwrap().progress.unwrap().message;
-        (message.as_deref() == Some("49")).then_some(())
-    })
-    .await;
-    let lines = texts(&handle).await;
-    assert_eq!(lines.len(), limits::LOG_LINES + 1);
-    assert_eq!((lines[0].as_str(), lines[1].as_str(), lines[999].as_str()), ("before", "0", "998"));
     worker.stop(LONG).await;
     database.assert_sound().await;
 }
