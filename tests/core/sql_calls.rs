@@ -60,14 +60,14 @@ fn full_job() -> NewJob {
     NewJob::new("t", json!({"quote": "it's \"here\" \\ $1", "é": [1.5, null]}))
         .queue("mail 'box'")
         .priority(-7)
-        .delay(Duration::from_secs(3600))
+        .delay(Duration::from_hours(1))
         .max_attempts(3)
         .unique_key("k's")
         .timeout(Duration::from_millis(1500))
         .backoff(lavoro_core::Backoff::fixed(Duration::from_secs(1)))
         .tags(["a,b", "{c}", "d\"'\\"])
         .metadata(json!({"by": "test"}))
-        .expires_in(Duration::from_secs(7200))
+        .expires_in(Duration::from_hours(2))
         .on_discarded("cleanup")
 }
 
@@ -80,7 +80,7 @@ async fn assert_full(lavoro: &Lavoro, id: i64) {
     assert_eq!(info.tags, ["a,b", "{c}", "d\"'\\"]);
     assert_eq!(info.metadata, Some(json!({"by": "test"})));
     assert_eq!(info.on_discarded.as_deref(), Some("cleanup"));
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     assert!(
         (info.run_at - info.created_at - chrono::TimeDelta::hours(1)).abs().to_std().unwrap()
             < hour / 60

@@ -28,9 +28,9 @@ impl Job {
     /// # Errors
     /// `invalid_option`; what is wrong with the data (`payload_too_large`, …).
     pub fn progress_with(&self, update: ProgressUpdate) -> Result<()> {
-        let data = update.data.as_ref();
-        let data = data.map(|data| Json::serialize(DATA, data, limits::PROGRESS_DATA_BYTES));
-        self.say(update.percent, update.message.as_deref(), data.transpose()?)
+        let ProgressUpdate { percent, message, data } = update;
+        let data = data.map(|data| Json::serialize(DATA, &data, limits::PROGRESS_DATA_BYTES));
+        self.say(percent, message.as_deref(), data.transpose()?)
     }
 
     /// As [`progress_with`](Self::progress_with), with the data as JSON text.
