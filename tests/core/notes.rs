@@ -148,7 +148,7 @@ async fn a_worker_that_stops_writes_what_was_said() {
     let job = next(&worker).await;
     let other = job.clone();
     let talking = std::thread::spawn(move || {
-        while other.save_is_possible() {
+        while other.stop_reason().is_none() {
             other.log("on and on");
             other.progress(1.0, "still talking").unwrap();
         }
@@ -169,17 +169,6 @@ async fn a_worker_that_stops_writes_what_was_said() {
     assert_eq!(job.save_checkpoint(&1).await.unwrap_err().code(), "closed");
     assert_eq!(job.checkpoint::<i32>().await.unwrap_err().code(), "closed");
     database.assert_sound().await;
-}
-
-/// Whether the job's worker still listens.
-trait Listened {
-    fn save_is_possible(&self) -> bool;
-}
-
-impl Listened for Job {
-    fn save_is_possible(&self) -> bool {
-        self.stop_reason().is_none()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
