@@ -190,7 +190,7 @@ create table lavoro.checkpoint (
 -- What handlers say while they work, line by line.
 create table lavoro.log (
     job_id    bigint not null,
-    id        bigint generated always as identity,
+    id        bigint not null,           -- when the attempt began in µs since 1970, * 1024 + which line
     logged_at timestamptz not null,
     attempt   smallint not null,
     line      text not null,

@@ -1,6 +1,9 @@
 //! Jobs: what a worker is handed, and what an operator sees.
 
+mod speech;
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::notes::Notes;
 use crate::retry::Backoff;
 use crate::signal::{Signal, StopReason};
 use chrono::{DateTime, Utc};
@@ -120,6 +123,8 @@ pub struct Job {
     /// Since when it might have run for the first time.
     pub(crate) due_at: DateTime<Utc>,
     pub(crate) signal: Signal,
+    /// The way to the worker that holds it, which fills it in.
+    pub(crate) notes: Notes,
 }
 
 impl Job {

@@ -27,8 +27,8 @@
 //! # }
 //! ```
 //!
-//! Modules depend on each other in one direction: `error job json limits new_job options
-//! outcome retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! Modules depend on each other in one direction: `error job json limits new_job notes
+//! options outcome retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← this list. A test holds them to it.
 
 mod client;
@@ -41,6 +41,7 @@ mod json;
 pub mod limits;
 mod maintenance;
 mod new_job;
+mod notes;
 mod options;
 mod outcome;
 mod retry;
@@ -50,7 +51,7 @@ mod signal;
 mod store;
 mod worker;
 
-pub use client::{JobHandle, JobResult, Lavoro, Migrations};
+pub use client::{JobHandle, JobResult, Lavoro, Migrations, SqlCall};
 pub use doctor::{Finding, FindingStatus};
 pub use error::{Error, ErrorKind, Result};
 pub use job::{
@@ -58,9 +59,10 @@ pub use job::{
 };
 pub use json::Json;
 pub use new_job::NewJob;
+pub use notes::{LogLine, ProgressUpdate};
 pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOptions};
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
-pub use store::{JobFilter, QueueInfo};
+pub use store::{JobFilter, LogFilter, QueueInfo};
 pub use worker::{Finish, IntoOutcome, PullWorker, Worker, WorkerBuilder};

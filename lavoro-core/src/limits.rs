@@ -20,6 +20,16 @@ pub const METADATA_BYTES: usize = 64 << 10;
 pub const RESULT_BYTES: usize = 1 << 20;
 /// The longest error message that is stored, in bytes; a longer one loses its middle.
 pub const ERROR_BYTES: usize = 16 << 10;
+/// The longest message of a job's progress, in bytes; a longer one loses its middle.
+pub const PROGRESS_BYTES: usize = 16 << 10;
+/// The largest data of a job's progress, in bytes as for [`PAYLOAD_BYTES`].
+pub const PROGRESS_DATA_BYTES: usize = 64 << 10;
+/// The largest checkpoint, in bytes as for [`PAYLOAD_BYTES`].
+pub const CHECKPOINT_BYTES: usize = 1 << 20;
+/// How many lines one attempt may write into its job's log; the others are left out.
+pub const LOG_LINES: usize = 1000;
+/// The longest line of a job's log, in bytes; a longer one loses its middle.
+pub const LOG_LINE_BYTES: usize = 4 << 10;
 /// How deep JSON may be nested.
 pub const JSON_DEPTH: usize = 128;
 /// The largest magnitude of a number in JSON: 2^53 − 1. Beyond it languages read different values.

@@ -32,7 +32,7 @@ async fn main() {
             tokio::spawn(async move {
                 let (id, token, attempt) = (job.id(), job.token(), job.attempt());
                 note(&log, "start", id, attempt, "");
-                let outcome = run(&job).await;
+                let outcome = run(&job, &log).await;
                 let verdict = worker.finish(vec![Finish { job: id, token, outcome }]).await;
                 note(&log, "end", id, attempt, &format!("{:?}", verdict[0]));
             });
@@ -44,22 +44,35 @@ fn options(spec: &Spec) -> WorkerOptions {
     WorkerOptions {
         name: Some(spec.name.clone()),
         queues: [("default".to_owned(), spec.concurrency.into())].into(),
-        tasks: vec!["sleep".into(), "poison".into(), "noop".into()],
+        tasks: vec!["sleep".into(), "poison".into(), "noop".into(), "checkpoint".into()],
         timing: if spec.quick { lavoro_tests::quick() } else { WorkerOptions::default().timing },
         ..WorkerOptions::default()
     }
 }
 
 /// Handlers that ignore every request to stop: what a blocked language looks like from outside.
-async fn run(job: &Job) -> Outcome {
+async fn run(job: &Job, log: &File) -> Outcome {
     let payload: serde_json::Value = job.payload().unwrap();
+    if job.task() == "checkpoint" {
+        save(job, log, "early").await;
+    }
     if payload["poison"] == true {
         std::process::abort();
     }
     if let Some(ms) = payload["ms"].as_u64() {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
+    if job.task() == "checkpoint" {
+        save(job, log, "late").await;
+    }
     Outcome::complete()
+}
+
+async fn save(job: &Job, log: &File, checkpoint: &str) {
+    match job.save_checkpoint(checkpoint).await {
+        Ok(()) => note(log, "saved", job.id(), job.attempt(), checkpoint),
+        Err(error) => note(log, "refused", job.id(), job.attempt(), error.code()),
+    }
 }
 
 /// One line in one write, so that processes do not mix theirs.

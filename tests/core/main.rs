@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod checkpoints;
 mod doctor;
 mod enqueue;
 mod errors;
@@ -21,9 +22,12 @@ mod lost_contact;
 mod machine;
 mod maintenance;
 mod migrations;
+mod note_faults;
+mod notes;
 mod order;
-mod sharing;
 mod pooler;
+mod sharing;
+mod sql_calls;
 mod sql_interface;
 mod statements;
 mod stuck;

@@ -11,7 +11,7 @@ const SESSION: &str = "set enable_seqscan = off; set jit = off; \
                        set plan_cache_mode = force_generic_plan";
 
 /// The hot statements, with parameters that stand for a worker's.
-const HOT: [(&str, &str); 7] = [
+const HOT: [(&str, &str); 11] = [
     (
         "claim",
         "(1::bigint, gen_random_uuid(), 'default'::text, 100::bigint, '{t}'::text[],
@@ -32,9 +32,26 @@ const HOT: [(&str, &str); 7] = [
     ("peek", "('{default}'::text[], '{t}'::text[], false)"),
     ("job_ended", "('{1,2}'::bigint[])"),
     ("next_due", ""),
+    (
+        "progress_write",
+        "('{1,2}'::bigint[], array[gen_random_uuid(), gen_random_uuid()], array[now(), now()],
+          '{1,1}'::bigint[], '{1,2}'::real[], '{null,null}'::text[], '{null,null}'::text[])",
+    ),
+    (
+        "log_write",
+        "('{1,2}'::bigint[], array[gen_random_uuid(), gen_random_uuid()], array[now(), now()],
+          '{1,1}'::smallint[], '{1,2}'::bigint[], '{1,2}'::bigint[], '{a,b}'::text[])",
+    ),
+    (
+        "checkpoint_save",
+        "('{1,2}'::bigint[], array[gen_random_uuid(), gen_random_uuid()], '{1,2}'::text[],
+          array[gen_random_uuid()])",
+    ),
+    ("log_list", "(1::bigint, 0::bigint, 100::bigint)"),
 ];
 
-const TABLES: [&str; 5] = ["job", "ready", "scheduled", "outcome", "lease"];
+const TABLES: [&str; 9] =
+    ["job", "ready", "scheduled", "outcome", "lease", "error", "progress", "checkpoint", "log"];
 
 fn directory() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src/store/sql")

@@ -1,6 +1,9 @@
 //! Enqueueing and completing inside a user's own transaction.
 
-use lavoro_core::{Job, JobState, Lavoro, NewJob, PullWorker, WorkerOptions};
+use lavoro_core::{
+    Backoff, Error, ErrorKind, Finish, Job, JobState, Lavoro, NewJob, Outcome, PullWorker, Verdict,
+    Worker, WorkerOptions,
+};
 use lavoro_tests::{Database, quick};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use std::time::Duration;
@@ -222,6 +225,103 @@ async fn a_lost_worker_cannot_complete_what_another_runs() {
     let info = handle.info().await.unwrap();
     assert_eq!((info.state, info.errors.len()), (JobState::Completed, 1));
     assert_eq!(info.errors[0].kind, "lost");
+    worker.stop(Duration::ZERO).await;
+    database.assert_sound().await;
+}
+
+/// Whatever the handler returns after its transaction has committed: the job is completed, and
+/// the worker is told that all is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_completion_in_a_transaction_the_handler_may_return_anything() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let outcomes = [
+        Outcome::complete(),
+        Outcome::complete_with_json("\"another result\""),
+        Outcome::retry("an error after the commit"),
+        Outcome::fail("a fatal error after the commit"),
+        Outcome::snooze(Duration::from_secs(1)),
+        Outcome::cancel("unwanted"),
+        Outcome::Release,
+    ];
+    for outcome in outcomes {
+        let handle = lavoro.enqueue(NewJob::new("t", ()).unique_key("k")).await.unwrap();
+        let (worker, job) = claim(&lavoro).await;
+        let mut tx = database.pool.begin().await.unwrap();
+        lavoro.complete_in(&mut tx, &job, "kept").await.unwrap();
+        tx.commit().await.unwrap();
+        let finish = Finish { job: job.id(), token: job.token(), outcome: outcome.clone() };
+        assert_eq!(worker.finish(vec![finish]).await, [Verdict::Accepted], "{outcome:?}");
+        let info = handle.info().await.unwrap();
+        assert_eq!((info.state, info.attempt), (JobState::Completed, 1), "{outcome:?}");
+        assert_eq!(info.result, Some("kept".into()), "{outcome:?}");
+        assert!(info.errors.is_empty(), "{outcome:?}");
+        worker.stop(Duration::ZERO).await;
+    }
+    database.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rollback_the_outcome_counts() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    database.run("create table public.account (name text)").await;
+    let worker = Worker::builder(&lavoro)
+        .handler("t", {
+            let (lavoro, pool) = (lavoro.clone(), database.pool.clone());
+            move |job: Job| {
+                let (lavoro, pool) = (lavoro.clone(), pool.clone());
+                async move {
+                    let mut tx = pool.begin().await.unwrap();
+                    let insert = "insert into public.account values ('ada')";
+                    sqlx::raw_sql(insert).execute(&mut *tx).await.unwrap();
+                    lavoro.complete_in(&mut tx, &job, job.attempt()).await?;
+                    if job.attempt() == 1 {
+                        tx.rollback().await.unwrap();
+                        return Err(Error::new(ErrorKind::Internal, "rolled back"));
+                    }
+                    tx.commit().await.unwrap();
+                    Ok(())
+                }
+            }
+        })
+        .timing(quick())
+        .start()
+        .await
+        .unwrap();
+    let job = NewJob::new("t", ()).backoff(Backoff::fixed(Duration::from_millis(1)));
+    let handle = lavoro.enqueue(job).await.unwrap();
+    let result: u32 = handle.result(lavoro_tests::PATIENCE).await.unwrap().value().unwrap();
+    assert_eq!(result, 2);
+    let info = handle.info().await.unwrap();
+    assert_eq!((info.errors.len(), info.errors[0].message.as_str()), (1, "rolled back"));
+    assert_eq!(database.one::<i64>("select count(*) from public.account").await, 1);
+    worker.stop(lavoro_tests::PATIENCE).await;
+    database.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_completion_in_a_transaction_says_so() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    lavoro.enqueue(NewJob::new("t", ())).await.unwrap();
+    let (worker, job) = claim(&lavoro).await;
+    let finish = Finish { job: job.id(), token: job.token(), outcome: Outcome::Release };
+    worker.finish(vec![finish]).await;
+    let mut tx = database.pool.begin().await.unwrap();
+    let error = lavoro.complete_in(&mut tx, &job, ()).await.unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), ("stale_lease", false), "{error}");
+    tx.rollback().await.unwrap();
+    // What cannot be written as JSON never reaches the transaction; what is too large is noted.
+    let job = worker.next_jobs(1).await.remove(0);
+    let mut tx = database.pool.begin().await.unwrap();
+    let bad = std::collections::HashMap::from([(vec![1], 1)]);
+    let error = lavoro.complete_in(&mut tx, &job, &bad).await.unwrap_err();
+    assert_eq!(error.code(), "invalid_payload");
+    lavoro.complete_in(&mut tx, &job, "x".repeat(2 << 20)).await.unwrap();
+    tx.commit().await.unwrap();
+    let result = lavoro.job(job.id()).info().await.unwrap().result.unwrap();
+    assert!(result.to_string().contains("lavoro_note"), "a result is mended, not refused");
     worker.stop(Duration::ZERO).await;
     database.assert_sound().await;
 }

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 /// `start JOB ATTEMPT PID`, `end JOB ATTEMPT PID VERDICT`.
 ///
 /// Tasks: `sleep` (payload `{"ms": n}`), `poison` (payload `{"poison": bool}`: aborts the
-/// process or succeeds at once), `noop`.
+/// process or succeeds at once), `noop`, `checkpoint` (saves one, sleeps like `sleep`, saves
+/// another; logs `saved` or `refused` with the text or the error's code).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
     /// The database.

@@ -20,6 +20,8 @@ pub(crate) enum JobsCommand {
         /// The job's number
         id: JobId,
     },
+    /// Show what a job's handlers have logged
+    Logs(super::logs::LogsArgs),
     /// Make a job available now: one that waits, or one that has ended
     Retry {
         /// The job's number
@@ -68,6 +70,7 @@ pub(crate) async fn run(globals: &Globals, command: JobsCommand, output: Output)
             let job = lavoro.job(id).info().await?;
             output.print(&job, || describe(&job))
         }
+        JobsCommand::Logs(args) => super::logs::run(lavoro, &args, output).await,
         JobsCommand::Retry { id } => {
             lavoro.job(id).retry().await?;
             let answer = json!({"id": id.to_string(), "retried": true});

@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
+mod logs;
 pub(crate) mod migrate;
 pub(crate) mod queues;
 pub(crate) mod top;

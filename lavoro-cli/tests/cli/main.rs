@@ -5,6 +5,7 @@
 mod completions;
 mod dev;
 mod doctor;
+mod logs;
 mod support;
 mod top;
 mod worker;

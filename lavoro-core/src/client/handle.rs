@@ -3,6 +3,8 @@
 use super::Lavoro;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobInfo, JobState};
+use crate::notes::LogLine;
+use crate::store::LogFilter;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +98,16 @@ impl JobHandle {
             })
         };
         self.lavoro.run(wait).await
+    }
+
+    /// Lines of the job's log, oldest first: a page of it, after which the next one goes on.
+    /// Empty if there are no more, or no such job.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub async fn logs(&self, filter: LogFilter) -> Result<Vec<LogLine>> {
+        let (store, id) = (Arc::clone(self.lavoro.store()), self.id);
+        self.lavoro.run(async move { store.log_lines(id, &filter).await }).await
     }
 
     /// Cancels the job: at once if it waits; a running handler is told to stop. Answers the

@@ -8,10 +8,12 @@ mod hint;
 mod migrations;
 mod producer;
 mod target;
+mod transaction;
 mod wait;
 
 pub use handle::{JobHandle, JobResult};
 pub use migrations::Migrations;
+pub use transaction::SqlCall;
 
 use crate::embedded::Embedded;
 use crate::error::{Error, ErrorKind, Result};
@@ -176,24 +178,6 @@ impl Lavoro {
             .run(async move { inner.bulk.lock().await.enqueue(jobs, &inner.hinter).await })
             .await?;
         Ok(enqueued.into_iter().map(|e| self.handle(e.id, e.created)).collect())
-    }
-
-    /// Enqueues a job inside the caller's own transaction: it exists if that commits.
-    ///
-    /// Runs on the caller's connection and executor. No worker is woken, since none may see the
-    /// job before the commit: idle workers find it within their poll interval.
-    ///
-    /// # Errors
-    /// As [`enqueue`](Self::enqueue). After an error of the database the transaction must be
-    /// rolled back.
-    pub async fn enqueue_in(
-        &self,
-        transaction: &mut sqlx::PgConnection,
-        job: NewJob,
-    ) -> Result<JobHandle> {
-        let job = job.check()?;
-        let enqueued = self.inner.store.enqueue_in(transaction, &job).await?;
-        Ok(self.handle(enqueued.id, enqueued.created))
     }
 
     /// A handle on a job by its number, without asking the database.

@@ -1,6 +1,6 @@
 //! Enqueueing.
 
-use super::{Store, translate};
+use super::Store;
 use crate::error::Result;
 use crate::job::JobId;
 use crate::new_job::{CheckedJob, Due, Enqueued};
@@ -266,21 +266,33 @@ impl Store {
             idle: row.get("idle"),
         })
     }
+}
 
-    /// Enqueues one job inside the caller's own transaction.
-    pub(crate) async fn enqueue_in(
-        &self,
-        connection: &mut sqlx::PgConnection,
-        job: &CheckedJob,
-    ) -> Result<Enqueued> {
-        let query = bind_job(self.query(&self.sql.enqueue_one), job);
-        let row = query.fetch_one(connection).await.map_err(translate)?;
-        Ok(Enqueued { id: row.get("id"), created: row.get("created") })
-    }
+/// A job as text for `enqueue_call.sql`.
+pub(super) fn text_parameters(job: &CheckedJob) -> Vec<Option<String>> {
+    let (delay_ms, run_at) = due(job.due);
+    let (expires_ms, expires_at) = expiry(job.expiry);
+    vec![
+        Some(job.task.clone()),
+        Some(job.payload.as_str().to_owned()),
+        Some(job.queue.clone()),
+        Some(job.priority.to_string()),
+        run_at.map(|at| at.to_rfc3339()),
+        delay_ms.map(|ms| ms.to_string()),
+        Some(job.max_attempts.to_string()),
+        job.unique_key.clone(),
+        job.timeout.map(|timeout| timeout.as_millis().to_string()),
+        job.backoff.as_ref().map(backoff_json),
+        (!job.tags.is_empty()).then(|| serde_json::json!(job.tags).to_string()),
+        job.metadata.as_ref().map(|json| json.as_str().to_owned()),
+        expires_ms.map(|ms| ms.to_string()),
+        expires_at.map(|at| at.to_rfc3339()),
+        job.on_discarded.clone(),
+    ]
 }
 
 /// Binds a job as the SQL functions take it.
-fn bind_job(query: super::Query, job: &CheckedJob) -> super::Query {
+pub(super) fn bind_job(query: super::Query, job: &CheckedJob) -> super::Query {
     let (delay_ms, run_at) = due(job.due);
     let (expires_ms, expires_at) = expiry(job.expiry);
     query

@@ -13,8 +13,10 @@ mod inspect;
 mod listen;
 mod maintain;
 mod migrate;
+mod notes;
 mod rows;
 mod statements;
+mod transaction;
 mod workers;
 
 pub(crate) use claim::{Claim, Claimed};
@@ -27,6 +29,7 @@ pub use inspect::{JobFilter, QueueInfo};
 pub(crate) use listen::Listener;
 pub(crate) use maintain::SilentWorker;
 pub(crate) use migrate::Migrator;
+pub use notes::LogFilter;
 pub(crate) use workers::Registration;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, JobInfo, JobState, Progress, Ticket};
+use crate::notes::Notes;
 use crate::retry::Backoff;
 use crate::signal::Signal;
 use sqlx::Row as _;
@@ -38,6 +39,7 @@ pub(super) fn job(row: &PgRow, token: Uuid, queue: &Arc<str>) -> Job {
         expired: row.get(16),
         due_at: row.get(17),
         signal: Signal::default(),
+        notes: Notes::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! outcome is never given up: it is sent again until it is recorded or known to be refused.
 
 use super::board::Board;
+use super::notebook::Notebook;
 use crate::error::{ErrorKind, Result};
 use crate::job::{JobId, Ticket};
 use crate::outcome::{Outcome, Verdict};
@@ -35,9 +36,15 @@ pub(super) struct Finisher {
 }
 
 impl Finisher {
-    pub(super) fn start(runtime: &Handle, store: Arc<Store>, board: Arc<Board>) -> Self {
+    pub(super) fn start(
+        runtime: &Handle,
+        store: &Arc<Store>,
+        board: &Arc<Board>,
+        notebook: &Arc<Notebook>,
+    ) -> Self {
         let (reports, waiting) = mpsc::unbounded_channel();
-        let task = runtime.spawn(Recorder { store, board, waiting }.run());
+        let (store, board, notebook) = (Arc::clone(store), Arc::clone(board), Arc::clone(notebook));
+        let task = runtime.spawn(Recorder { store, board, notebook, waiting }.run());
         Self { reports, task }
     }
 
@@ -61,6 +68,7 @@ impl Finisher {
 struct Recorder {
     store: Arc<Store>,
     board: Arc<Board>,
+    notebook: Arc<Notebook>,
     waiting: mpsc::UnboundedReceiver<Report>,
 }
 
@@ -103,6 +111,8 @@ impl Recorder {
     async fn record(&self, reports: Vec<Report>) -> Vec<Report> {
         let mut patience = Patience::default();
         let mut held_up = Vec::new();
+        // What a handler said is there when its job has ended.
+        self.notebook.settle(reports.iter().map(|(ticket, _, _)| ticket)).await;
         let mut parts = vec![reports];
         while let Some(mut part) = parts.pop() {
             let Err(error) = self.try_record(&mut part, &mut held_up).await else { continue };

@@ -5,11 +5,13 @@
 
 mod board;
 mod cancel;
+mod checkpoint;
 mod deadline;
 mod fetch;
 mod finisher;
 mod handlers;
 mod heartbeat;
+mod notebook;
 mod pull;
 mod serving;
 mod shares;

@@ -6,6 +6,7 @@ use super::deadline::Deadlines;
 use super::fetch::Fetcher;
 use super::finisher::{Finisher, Report};
 use super::heartbeat::{Heartbeat, Pulse};
+use super::notebook::{Clerks, Notebook};
 use super::serving::Serving;
 use super::stuck::StuckWatch;
 use super::wake::{Ear, Hints};
@@ -51,6 +52,7 @@ pub struct PullWorker {
     runtime: Arc<Runtime>,
     store: Arc<Store>,
     board: Arc<Board>,
+    notebook: Arc<Notebook>,
     worker: Arc<AtomicI64>,
     reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
     stop: CancellationToken,
@@ -64,6 +66,7 @@ struct Parts {
     services: Vec<Service>,
     maintenance: Option<Maintenance>,
     finisher: Finisher,
+    clerks: Clerks,
     heartbeat: Heartbeat,
 }
 
@@ -87,7 +90,8 @@ impl PullWorker {
         let serving = Arc::new(Serving::new(&options.queues));
         let board = Arc::new(Board::new(options, Arc::clone(&serving)));
         let name = registration.name.clone();
-        let finisher = Finisher::start(&handle, Arc::clone(&store), Arc::clone(&board));
+        let (notebook, clerks) = Notebook::start(&handle, &store);
+        let finisher = Finisher::start(&handle, &store, &board, &notebook);
         let reports = finisher.sender();
         let heartbeat = Heartbeat::start(Pulse {
             store: Arc::clone(&store),
@@ -130,12 +134,13 @@ impl PullWorker {
             stop: stop.clone(),
         };
         let fetcher = handle.spawn(fetcher.run());
-        let parts = Parts { fetcher, services, maintenance, finisher, heartbeat };
+        let parts = Parts { fetcher, services, maintenance, finisher, clerks, heartbeat };
         Ok(Self {
             lavoro,
             runtime,
             store,
             board,
+            notebook,
             worker,
             reports: Mutex::new(Some(reports)),
             stop,
@@ -166,7 +171,10 @@ impl PullWorker {
             stocked.as_mut().enable();
             match self.board.hand_out(max) {
                 Some(jobs) if jobs.is_empty() => stocked.await,
-                Some(jobs) => return jobs,
+                Some(mut jobs) => {
+                    self.notebook.equip(&mut jobs);
+                    return jobs;
+                }
                 None => return Vec::new(),
             }
         }
@@ -225,6 +233,7 @@ impl PullWorker {
         }
         drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
         parts.finisher.close(LAST_WORDS).await;
+        parts.clerks.close().await;
         parts.heartbeat.stop().await;
         let ended = tokio::time::timeout(LAST_WORDS, self.store.end_worker(self.id())).await;
         if !matches!(ended, Ok(Ok(()))) {

@@ -19,6 +19,12 @@ with looked as materialized (
     delete from lavoro.error e where e.job_id = any (array(select job_id from old))
 ), past as (
     delete from lavoro.past_outcome p where p.job_id = any (array(select job_id from old))
+), progress as (
+    delete from lavoro.progress p where p.job_id = any (array(select job_id from old))
+), checkpoint as (
+    delete from lavoro.checkpoint c where c.job_id = any (array(select job_id from old))
+), log as (
+    delete from lavoro.log l where l.job_id = any (array(select job_id from old))
 ), job as (
     delete from lavoro.job j where j.id = any (array(select job_id from old))
 )
