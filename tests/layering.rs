@@ -16,11 +16,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("outcome", &["json", "limits"]),
     ("job", &["retry", "signal"]),
+    ("event", &["job", "outcome"]),
+    ("histogram", &[]),
+    ("metrics", &["histogram"]),
+    ("statistics", &["histogram", "metrics"]),
     ("new_job", &["job", "json", "limits", "retry"]),
     ("options", &["job", "limits"]),
     ("runtime", &[]),
     ("service", &[]),
-    ("store", &["job", "new_job", "outcome", "retry", "signal"]),
+    ("store", &["histogram", "job", "new_job", "outcome", "retry", "signal", "statistics"]),
     ("maintenance", &["clock", "options", "outcome", "service", "store"]),
     (
         "client",
@@ -33,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "options",
             "runtime",
             "service",
+            "statistics",
             "store",
         ],
     ),
@@ -41,8 +46,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "client",
             "clock",
+            "event",
+            "histogram",
             "job",
             "maintenance",
+            "metrics",
             "options",
             "outcome",
             "runtime",
@@ -54,7 +62,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that know neither tokio's runtime nor the database.
-const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options"];
+const PURE: &[&str] = &[
+    "error",
+    "event",
+    "histogram",
+    "limits",
+    "json",
+    "metrics",
+    "retry",
+    "outcome",
+    "job",
+    "new_job",
+    "options",
+    "statistics",
+];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")

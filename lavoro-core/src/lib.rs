@@ -35,10 +35,13 @@ mod client;
 mod clock;
 pub mod embedded;
 mod error;
+mod event;
+mod histogram;
 mod job;
 mod json;
 pub mod limits;
 mod maintenance;
+mod metrics;
 mod new_job;
 mod options;
 mod outcome;
@@ -46,11 +49,13 @@ mod retry;
 mod runtime;
 mod service;
 mod signal;
+mod statistics;
 mod store;
 mod worker;
 
 pub use client::{JobHandle, JobResult, Lavoro, Migrations};
 pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, EventJob};
 pub use job::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
 };
@@ -60,5 +65,6 @@ pub use options::{ConnectOptions, OnLostContact, Timing, WorkerOptions};
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
+pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
 pub use store::{JobFilter, QueueInfo};
-pub use worker::{Finish, IntoOutcome, PullWorker, Worker, WorkerBuilder};
+pub use worker::{EventStream, Finish, Health, IntoOutcome, PullWorker, Worker, WorkerBuilder};

@@ -37,6 +37,8 @@ pub const DELAY: Duration = Duration::from_hours(3650 * 24);
 pub const RUN_AT_YEARS: RangeInclusive<i32> = 1970..=9999;
 /// How many jobs of one queue a worker may run at once.
 pub const CONCURRENCY: RangeInclusive<u32> = 1..=10_000;
+/// The window that statistics look back on: counts are kept for 24 hours.
+pub const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 /// The longest schema name, in bytes: PostgreSQL's own limit for identifiers.
 pub const SCHEMA_BYTES: usize = 63;
 

@@ -14,6 +14,7 @@ mod maintain;
 mod migrate;
 mod rows;
 mod statements;
+mod tally;
 mod workers;
 
 pub(crate) use claim::{Claim, Claimed};
@@ -26,6 +27,7 @@ pub use inspect::{JobFilter, QueueInfo};
 pub(crate) use listen::Listener;
 pub(crate) use maintain::SilentWorker;
 pub(crate) use migrate::Migrator;
+pub(crate) use tally::TallyRow;
 pub(crate) use workers::Registration;
 
 use crate::error::{Error, ErrorKind, Result};

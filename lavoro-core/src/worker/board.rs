@@ -3,7 +3,7 @@
 //! No input or output happens here: every method takes the lock, changes the books and returns.
 //! Fetcher, handlers, finisher, heartbeat and deadlines all meet here and nowhere else.
 
-use crate::job::{Job, JobId, Ticket};
+use crate::job::{Job, JobId, Ticket, Times};
 use crate::options::{OnLostContact, WorkerOptions};
 use crate::outcome::Outcome;
 use crate::signal::{Signal, StopReason};
@@ -87,6 +87,7 @@ struct Running {
 
 /// What to do with a handler's outcome.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few late ones, and none is kept")]
 pub(super) enum Report {
     /// Send it.
     Send(Ticket, Outcome),
@@ -190,9 +191,11 @@ impl Board {
             return None;
         }
         let count = max.min(books.stock.len());
-        let jobs: Vec<Job> = books.stock.drain(..count).collect();
+        let mut jobs: Vec<Job> = books.stock.drain(..count).collect();
         let mut limited = false;
-        for job in &jobs {
+        for job in &mut jobs {
+            job.ticket.times =
+                Times { started: Some(Instant::now()), waited: job.waited(), ran: None };
             let key = (job.ticket.id, job.ticket.token);
             if let Some(timeout) = job.timeout {
                 books.deadlines.push(Reverse((Instant::now() + timeout, key)));
@@ -212,7 +215,8 @@ impl Board {
     /// A handler has returned: frees its slot, and says what to do with its outcome.
     pub(super) fn report(&self, key: Key, outcome: Outcome) -> Report {
         let mut books = self.books();
-        let Some(running) = books.running.remove(&key) else { return Report::Late };
+        let Some(mut running) = books.running.remove(&key) else { return Report::Late };
+        running.ticket.times.end();
         self.release_slot(&mut books, &running.ticket);
         drop(books);
         if running.decided {
@@ -248,6 +252,7 @@ impl Board {
             books.deadlines.pop();
             if let Some(running) = books.running.get_mut(&key).filter(|running| !running.decided) {
                 running.decided = true;
+                running.ticket.times.end();
                 running.signal.raise(StopReason::Timeout);
                 expired.push(running.ticket.clone());
             }
@@ -369,10 +374,17 @@ impl Board {
         let mut abandoned = Vec::new();
         for running in books.running.values_mut().filter(|running| !running.decided) {
             running.decided = true;
+            running.ticket.times.end();
             running.signal.raise(StopReason::Shutdown);
             abandoned.push(running.ticket.clone());
         }
         abandoned
+    }
+
+    /// How many jobs run, how many wait to be handed out, and how many may do either at once.
+    pub(super) fn load(&self) -> (usize, usize, usize) {
+        let books = self.books();
+        (books.running.len(), books.stock.len(), books.total.limit)
     }
 
     /// Whether no handler runs and no job waits for one.

@@ -4,6 +4,8 @@
 //! outcome is never given up: it is sent again until it is recorded or known to be refused.
 
 use super::board::Board;
+use super::events::Events;
+use super::health::Observer;
 use crate::error::{ErrorKind, Result};
 use crate::job::{JobId, Ticket};
 use crate::outcome::{Outcome, Verdict};
@@ -35,9 +37,11 @@ pub(super) struct Finisher {
 }
 
 impl Finisher {
-    pub(super) fn start(runtime: &Handle, store: Arc<Store>, board: Arc<Board>) -> Self {
+    pub(super) fn start(runtime: &Handle, store: &Arc<Store>, observer: &Observer) -> Self {
+        let (store, board) = (Arc::clone(store), Arc::clone(&observer.board));
+        let events = Arc::clone(&observer.events);
         let (reports, waiting) = mpsc::unbounded_channel();
-        let task = runtime.spawn(Recorder { store, board, waiting }.run());
+        let task = runtime.spawn(Recorder { store, board, events, waiting }.run());
         Self { reports, task }
     }
 
@@ -61,6 +65,7 @@ impl Finisher {
 struct Recorder {
     store: Arc<Store>,
     board: Arc<Board>,
+    events: Arc<Events>,
     waiting: mpsc::UnboundedReceiver<Report>,
 }
 
@@ -71,6 +76,7 @@ impl Recorder {
         loop {
             let idle = if held_up.is_empty() { TIDY } else { HELD_UP };
             let more = timeout(idle, self.waiting.recv_many(&mut reports, BATCH)).await;
+            fix_delays(&mut reports);
             if more == Ok(0) {
                 if held_up.is_empty() {
                     return;
@@ -185,8 +191,9 @@ impl Recorder {
         if !doubtful.is_empty() {
             accepted.extend(self.recorded(&doubtful).await);
         }
-        for (ticket, _, reply) in reports {
+        for (ticket, outcome, reply) in reports {
             let verdict = if accepted.contains(&ticket.id) {
+                self.events.ended(&ticket, outcome);
                 Verdict::Accepted
             } else {
                 tracing::warn!(
@@ -216,6 +223,16 @@ impl Recorder {
     }
 }
 
+/// Decides once how long each failed job waits: what is sent again, and told, says the same.
+fn fix_delays(reports: &mut [Report]) {
+    for (ticket, outcome, _) in reports {
+        if let Outcome::Retry { delay: delay @ None, .. } = outcome {
+            let backoff = ticket.backoff.unwrap_or_default();
+            *delay = Some(backoff.delay(ticket.attempt, rand::random()));
+        }
+    }
+}
+
 /// The end of the job, if the outcome is one.
 fn ending(ticket: &Ticket, outcome: &Outcome) -> Option<Ending> {
     let (state, result, failure) = match outcome {
@@ -237,9 +254,7 @@ fn ending(ticket: &Ticket, outcome: &Outcome) -> Option<Ending> {
 fn give_back(ticket: &Ticket, outcome: &Outcome) -> Option<Return> {
     let (counted, suspect, delay, failure) = match outcome {
         Outcome::Retry { failure, delay } if ticket.attempt < ticket.max_attempts => {
-            let backoff = ticket.backoff.unwrap_or_default();
-            let delay = delay.unwrap_or_else(|| backoff.delay(ticket.attempt, rand::random()));
-            (true, false, Some(delay), Some(failure.clone()))
+            (true, false, Some(delay.unwrap_or_default()), Some(failure.clone()))
         }
         Outcome::Snooze { delay } => (false, false, Some(*delay), None),
         // It may not have run at all, so it stays under the suspicion it was under.

@@ -5,12 +5,18 @@
 
 mod board;
 mod deadline;
+mod events;
 mod fetch;
 mod finisher;
 mod handlers;
+mod health;
 mod heartbeat;
+mod http;
 mod pull;
+mod tally;
 mod wake;
 
+pub use events::EventStream;
 pub use handlers::{IntoOutcome, Worker, WorkerBuilder};
+pub use health::Health;
 pub use pull::{Finish, PullWorker};

@@ -2,9 +2,13 @@
 
 use super::board::{Board, Report as Judged};
 use super::deadline::Deadlines;
+use super::events::EventStream;
 use super::fetch::Fetcher;
 use super::finisher::{Finisher, Report};
+use super::health::{Health, Observer};
 use super::heartbeat::{Heartbeat, Pulse};
+use super::http::Listener;
+use super::tally::Flusher;
 use super::wake::{Ear, Hints};
 use crate::client::Lavoro;
 use crate::error::Result;
@@ -16,6 +20,7 @@ use crate::runtime::Runtime;
 use crate::service::Service;
 use crate::store::{Registration, Store};
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -51,6 +56,8 @@ pub struct PullWorker {
     worker: Arc<AtomicI64>,
     reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
     stop: CancellationToken,
+    observer: Observer,
+    address: Option<SocketAddr>,
     parts: tokio::sync::Mutex<Option<Parts>>,
 }
 
@@ -80,9 +87,11 @@ impl PullWorker {
         let (runtime, store) = (Arc::clone(lavoro.runtime()), Arc::clone(lavoro.store()));
         let handle = runtime.handle().clone();
         let registration = registration(options);
+        let listener = Listener::bind(options.listen).await?;
         let worker = Arc::new(AtomicI64::new(store.start_worker(&registration).await?));
         let board = Arc::new(Board::new(options));
-        let finisher = Finisher::start(&handle, Arc::clone(&store), Arc::clone(&board));
+        let observer = Observer::new(&board, &worker, options.timing.fence());
+        let finisher = Finisher::start(&handle, &store, &observer);
         let reports = finisher.sender();
         let heartbeat = Heartbeat::start(Pulse {
             store: Arc::clone(&store),
@@ -91,29 +100,33 @@ impl PullWorker {
             worker: Arc::clone(&worker),
             timing: options.timing,
             reports: reports.downgrade(),
+            contact: Arc::clone(&observer.contact),
         })?;
         let hints = Arc::new(Hints::new(options.queues.keys().cloned().collect()));
         let deadlines = Deadlines { board: Arc::clone(&board), reports: reports.downgrade() };
         let sooner = Arc::clone(&board.sooner);
         let ear = Ear::new(Arc::clone(&store), Arc::clone(&hints));
+        let flusher = Flusher::new(&store, &observer, options.timing.tally);
         let services = vec![
+            Service::start(&handle, flusher, Arc::default()),
             Service::start(&handle, ear, Arc::default()),
             Service::start(&handle, deadlines, sooner),
         ];
         let maintenance = options
             .maintenance
             .then(|| Maintenance::start(&handle, &store, options.timing, &hints.heard));
-        let stop = CancellationToken::new();
         let fetcher = Fetcher {
             store: Arc::clone(&store),
             board: Arc::clone(&board),
             hints,
+            events: Arc::clone(&observer.events),
             worker: Arc::clone(&worker),
             tasks: options.tasks.clone().into(),
             timing: options.timing,
-            stop: stop.clone(),
+            stop: observer.stop.clone(),
         };
         let fetcher = handle.spawn(fetcher.run());
+        let address = listener.map(|listener| listener.serve(&handle, observer.clone()));
         let parts = Parts { fetcher, services, maintenance, finisher, heartbeat };
         Ok(Self {
             lavoro,
@@ -122,7 +135,9 @@ impl PullWorker {
             board,
             worker,
             reports: Mutex::new(Some(reports)),
-            stop,
+            stop: observer.stop.clone(),
+            observer,
+            address,
             parts: tokio::sync::Mutex::new(Some(parts)),
         })
     }
@@ -139,6 +154,22 @@ impl PullWorker {
         &self.lavoro
     }
 
+    /// Listens to what happens to the worker's jobs from now on. Any number may listen.
+    pub fn events(&self) -> EventStream {
+        self.observer.events.listen()
+    }
+
+    /// How the worker is.
+    pub fn health(&self) -> Health {
+        self.observer.health()
+    }
+
+    /// Where the worker answers HTTP requests, if it was asked to
+    /// ([`listen`](WorkerOptions::listen)).
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
     /// Waits for jobs and hands out up to `max` of them. Their attempts are running from then
     /// on. An empty answer means that the worker stops and no more will come.
     ///
@@ -150,7 +181,10 @@ impl PullWorker {
             stocked.as_mut().enable();
             match self.board.hand_out(max) {
                 Some(jobs) if jobs.is_empty() => stocked.await,
-                Some(jobs) => return jobs,
+                Some(jobs) => {
+                    self.observer.events.started(&jobs);
+                    return jobs;
+                }
                 None => return Vec::new(),
             }
         }
@@ -209,6 +243,7 @@ impl PullWorker {
         }
         drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
         parts.finisher.close(LAST_WORDS).await;
+        self.observer.end(&self.store).await;
         parts.heartbeat.stop().await;
         let ended = tokio::time::timeout(LAST_WORDS, self.store.end_worker(self.id())).await;
         if !matches!(ended, Ok(Ok(()))) {
@@ -248,6 +283,8 @@ impl Drop for PullWorker {
     fn drop(&mut self) {
         // Not stopped: claiming ends, and what is held is rescued by others after a lease.
         self.stop.cancel();
+        self.observer.ended.cancel();
+        self.observer.events.silence();
     }
 }
 
