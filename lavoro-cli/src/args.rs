@@ -1,6 +1,6 @@
 //! What may be written on the command line.
 
-use crate::commands::{bench, dev, enqueue, jobs, migrate, queues, worker};
+use crate::commands::{bench, dev, enqueue, jobs, metrics, migrate, queues, worker, workers};
 use crate::exit;
 use crate::globals::Globals;
 use clap::{Parser, Subcommand};
@@ -53,6 +53,11 @@ pub(crate) enum Command {
     /// Look at queues, pause and resume them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
+    /// Look after workers
+    #[command(subcommand)]
+    Workers(workers::WorkersCommand),
+    /// Print figures of all queues and workers for Prometheus
+    Metrics(metrics::MetricsArgs),
     /// Measure this machine, in a database of the benchmark's own
     Bench(bench::BenchArgs),
 }

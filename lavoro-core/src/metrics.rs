@@ -92,7 +92,11 @@ impl Collector for Families {
             let mut metric =
                 encoder.encode_descriptor(family.name, family.help, None, first.kind())?;
             for (labels, figure) in &family.figures {
-                figure.encode(&mut metric.encode_family(labels)?)?;
+                if labels.is_empty() {
+                    figure.encode(&mut metric)?;
+                } else {
+                    figure.encode(&mut metric.encode_family(labels)?)?;
+                }
             }
         }
         Ok(())
@@ -125,10 +129,10 @@ mod tests {
         let mut family = Family::new("c_seconds", "Took");
         family.histogram(&[("task", "t")], &histogram);
         let text = text(vec![counter, gauge, Family::new("none", "Nothing"), family]);
-        let head = "# HELP a Counts.\n# TYPE a counter\n\
+        let head = "# HELP a Counts\n# TYPE a counter\n\
                     a_total{queue=\"say \\\"hi\\\" \\\\ now\"} 3\n\
-                    # HELP b Is.\n# TYPE b gauge\nb 0.5\n\
-                    # HELP c_seconds Took.\n# TYPE c_seconds histogram\n\
+                    # HELP b Is\n# TYPE b gauge\nb 0.5\n\
+                    # HELP c_seconds Took\n# TYPE c_seconds histogram\n\
                     c_seconds_sum{task=\"t\"} 0.00015\nc_seconds_count{task=\"t\"} 1\n\
                     c_seconds_bucket{le=\"0.0001\",task=\"t\"} 0\n\
                     c_seconds_bucket{le=\"0.0002\",task=\"t\"} 1\n";

@@ -195,6 +195,7 @@ create table lavoro.tally (
     task       text collate "C" not null,
     begun_at   timestamptz not null,
     updated_at timestamptz not null,
+    changes    bigint not null,          -- how often the row was counted up: more is newer
     completed  bigint not null,
     retried    bigint not null,
     cancelled  bigint not null,

@@ -11,7 +11,9 @@
 mod cancel;
 mod enqueue;
 mod errors;
+mod events;
 mod faults;
+mod health;
 mod life;
 mod limits;
 mod lost_contact;
@@ -20,6 +22,7 @@ mod migrations;
 mod order;
 mod sql_interface;
 mod statements;
+mod statistics;
 mod transactions;
 mod unique;
 mod worker;

@@ -4,9 +4,13 @@ pub(crate) mod bench;
 pub(crate) mod dev;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
+pub(crate) mod metrics;
 pub(crate) mod migrate;
+mod queue_stats;
 pub(crate) mod queues;
 pub(crate) mod worker;
+pub(crate) mod workers;
+mod workers_check;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Failure, Result};
@@ -34,6 +38,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Worker(args) => worker::run(globals, args).await,
         Command::Jobs(command) => jobs::run(globals, command, output).await,
         Command::Queues(command) => queues::run(globals, command, output).await,
+        Command::Workers(command) => workers::run(globals, command, output).await,
+        Command::Metrics(args) => metrics::run(globals, &args, output).await,
         Command::Bench(args) => bench::run(globals, &args, output).await,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct TallyRow {
     /// How long ago the slice began, and ended.
     pub(crate) began: Duration,
     pub(crate) ended: Duration,
+    /// How often the row was counted up so far.
+    pub(crate) changes: i64,
     pub(crate) completed: i64,
     pub(crate) retried: i64,
     pub(crate) cancelled: i64,
@@ -46,7 +48,8 @@ impl Store {
             .bind(column(rows, |r| r.cancelled))
             .bind(column(rows, |r| r.discarded))
             .bind(column(rows, |r| array(&r.waited)))
-            .bind(column(rows, |r| array(&r.ran)));
+            .bind(column(rows, |r| array(&r.ran)))
+            .bind(column(rows, |r| r.changes));
         self.execute(query).await
     }
 

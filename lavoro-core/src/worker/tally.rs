@@ -203,6 +203,7 @@ impl Books {
                 task: pair.1.to_string(),
                 began: Duration::ZERO,
                 ended: Duration::ZERO,
+                changes: whole(counted.changes),
                 completed: whole(counts.completed),
                 retried: whole(counts.retried),
                 cancelled: whole(counts.cancelled),
