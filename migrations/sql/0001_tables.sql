@@ -187,7 +187,8 @@ create table lavoro.log (
 );
 
 -- What workers did, in slices of about a minute: counts, and histograms of waiting and running
--- times. Worker 0 stands for all that is older than a day; there the histograms are empty.
+-- times. Of worker 0 are rows of an hour for what is older than that (the slice is the number of the
+-- hour), and a row of slice 0 for what is older than a day, without histograms.
 create table lavoro.tally (
     worker_id  bigint not null,
     slice      bigint not null,          -- counted by the worker

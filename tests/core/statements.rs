@@ -11,7 +11,7 @@ const SESSION: &str = "set enable_seqscan = off; set jit = off; \
                        set plan_cache_mode = force_generic_plan";
 
 /// The hot statements, with parameters that stand for a worker's.
-const HOT: [(&str, &str); 7] = [
+const HOT: [(&str, &str); 9] = [
     (
         "claim",
         "(1::bigint, gen_random_uuid(), 'default'::text, 100::bigint, '{t}'::text[],
@@ -32,9 +32,16 @@ const HOT: [(&str, &str); 7] = [
     ("peek", "('{default}'::text[], '{t}'::text[], false)"),
     ("job_ended", "('{1,2}'::bigint[])"),
     ("next_due", ""),
+    (
+        "tally_write",
+        "('{1}'::bigint[], '{1}'::bigint[], '{q}'::text[], '{t}'::text[], '{1}'::bigint[],
+          '{1}'::bigint[], '{1}'::bigint[], '{1}'::bigint[], '{1}'::bigint[], '{1}'::bigint[],
+          array['{1}'], array['{1}'], '{1}'::bigint[])",
+    ),
+    ("tally_read", "(300000::bigint)"),
 ];
 
-const TABLES: [&str; 5] = ["job", "ready", "scheduled", "outcome", "lease"];
+const TABLES: [&str; 6] = ["job", "ready", "scheduled", "outcome", "lease", "tally"];
 
 fn directory() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src/store/sql")

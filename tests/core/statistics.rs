@@ -99,8 +99,8 @@ async fn what_workers_did_is_counted_and_timed() {
         figures.cancelled_per_second,
         figures.discarded_per_second,
     ];
-    let counted = counted.map(|rate| (rate * WINDOW.as_secs_f64()).round());
-    assert_eq!(counted, [22.0, 10.0, 3.0, 15.0]);
+    let counted = counted.map(|rate| format!("{:.0}", rate * WINDOW.as_secs_f64()));
+    assert_eq!(counted, ["22", "10", "3", "15"]);
     let (wait, run) = (figures.wait.unwrap(), figures.run.unwrap());
     assert!((9.0..100.0).contains(&wait.p50.as_secs_f64()), "{wait:?}");
     assert!(run.p50 >= Duration::from_millis(27) && run.p99 >= run.p50, "{run:?}");
@@ -170,41 +170,57 @@ async fn outages_neither_lose_nor_double_counts() {
     database.assert_sound().await;
 }
 
-/// Slices older than a day become one row, and totals stay.
+/// Slices older than an hour become rows of an hour, those older than a day one row, and totals
+/// stay, however many fold.
 #[tokio::test(flavor = "multi_thread")]
 async fn old_slices_are_folded_and_totals_stay() {
     let database = Database::new().await;
-    database
-        .run(
-            "insert into lavoro.tally (worker_id, slice, queue, task, begun_at, updated_at, changes,
-                                       completed, retried, cancelled, discarded, waited, ran)
-             select w, s, 'q', 't', now() - s * interval '6 hours', now() - s * interval '6 hours',
-                    1, 1, 2, 3, 4, '{1}', '{1}'
-             from generate_series(1, 3) w, generate_series(1, 8) s",
-        )
-        .await;
+    let insert = async |workers: &str, hours: &str, classes: &str| {
+        database
+            .run(&format!(
+                "insert into lavoro.tally (worker_id, slice, queue, task, begun_at, updated_at, changes,
+                                           completed, retried, cancelled, discarded, waited, ran)
+                 select w, s, 'q', 't', date_trunc('hour', now()) - s * interval '1 hour',
+                        date_trunc('hour', now()) - s * interval '1 hour' + interval '50 seconds',
+                        1, 1, 2, 3, 4, '{classes}', '{classes}'
+                 from generate_series({workers}) w, generate_series({hours}) s"
+            ))
+            .await;
+    };
+    // Of the last 24 hours, and of two days ago.
+    insert("1, 3", "2, 10", "{1}").await;
+    insert("1, 3", "48, 50", "{1}").await;
     let timing = Timing { prune: Duration::from_millis(50), ..quick() };
-    let maintain = || async {
+    let maintain = async || {
         let options =
             ConnectOptions { maintenance: true, timing, ..ConnectOptions::url(&database.url) };
         Lavoro::connect_with(options).await.unwrap()
     };
     let maintainers = [maintain().await, maintain().await, maintain().await];
-    let slices = || database.one::<i64>("select count(*) from lavoro.tally where worker_id <> 0");
-    wait_for("old slices to be folded", async || (slices().await == 9).then_some(())).await;
-    let lavoro = &maintainers[0];
-    let text = lavoro.metrics(WINDOW).await.unwrap();
-    for (outcome, total) in
-        [("completed", 24), ("retried", 48), ("cancelled", 72), ("discarded", 96)]
-    {
+    let folded = async || {
+        let slices = "select count(*) from lavoro.tally where worker_id <> 0";
+        (database.one::<i64>(slices).await == 0).then_some(())
+    };
+    wait_for("old slices to be folded", folded).await;
+    // More of hours that are folded already, with longer waits.
+    insert("4, 4", "2, 10", "{0,5}").await;
+    wait_for("these too", folded).await;
+    let sql =
+        "select count(*) from lavoro.tally where slice <> 0 and waited = '{3,5}' and ran = '{3,5}'";
+    assert_eq!(database.one::<i64>(sql).await, 9);
+    let text = maintainers[0].metrics(WINDOW).await.unwrap();
+    let totals = [("completed", 45), ("retried", 90), ("cancelled", 135), ("discarded", 180)];
+    for (outcome, total) in totals {
         let line = format!(
             "lavoro_attempts_total{{queue=\"q\",task=\"t\",outcome=\"{outcome}\"}} {total}\n"
         );
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }
-    let day = lavoro.statistics(Duration::from_hours(24)).await.unwrap();
+    let day = maintainers[0].statistics(Duration::from_hours(24)).await.unwrap();
     let completed = day[0].figures.completed_per_second * 86_400.0;
-    assert!((9.0..=12.0).contains(&completed.round()), "{completed}");
+    assert!((completed - 36.0).abs() < 0.01, "{completed}");
+    assert_eq!(day[0].figures.wait.unwrap().p50.as_micros(), 109);
+    assert!(maintainers[0].statistics(WINDOW).await.unwrap().is_empty());
     for maintainer in maintainers {
         maintainer.close().await;
     }

@@ -87,7 +87,8 @@ impl Store {
             .collect())
     }
 
-    /// Makes one row of each queue and task out of what is older than a day.
+    /// Makes rows of an hour out of what is older than that, and one row of each queue and task
+    /// out of what is older than a day.
     pub(crate) async fn fold_tally(&self) -> Result<()> {
         self.execute(self.query(&self.sql.tally_fold)).await
     }

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// How many events are kept for those who are slow.
+/// How many events are kept for those who are slow. Only messages of failures are large: 16 KiB
+/// each at most, so 16 MiB if everything fails with the longest.
 const RING: usize = 1024;
 /// How long a stopping worker tries to write its last counts.
 const LAST_COUNTS: Duration = Duration::from_secs(2);

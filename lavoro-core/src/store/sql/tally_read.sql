@@ -8,13 +8,19 @@ with slice as materialized (
            end as share
     from (select statement_timestamp() - $1 * interval '1 millisecond' as since) w
     cross join lateral (
-        select t.queue, t.task, t.begun_at, t.updated_at, t.completed, t.retried, t.cancelled,
-               t.discarded, t.waited, t.ran
-        from lavoro.tally t
         -- Slices are about a minute long, save those that an outage kept open.
-        where t.begun_at > w.since - interval '10 minutes' and t.updated_at > w.since
-          and t.worker_id <> 0
+        (select t.queue, t.task, t.begun_at, t.updated_at, t.completed, t.retried, t.cancelled,
+                t.discarded, t.waited, t.ran
+         from lavoro.tally t
+         where t.begun_at > w.since - interval '10 minutes' and t.worker_id <> 0)
+        union all
+        -- What is older than an hour is in rows of an hour.
+        (select t.queue, t.task, t.begun_at, t.updated_at, t.completed, t.retried, t.cancelled,
+                t.discarded, t.waited, t.ran
+         from lavoro.tally t
+         where t.worker_id = 0 and t.begun_at > w.since - interval '1 hour')
     ) t
+    where t.updated_at > w.since
 ), class as (
     select s.queue, s.task, c.class, sum(c.waited) as waited, sum(c.ran) as ran
     from slice s
