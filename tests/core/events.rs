@@ -178,7 +178,8 @@ async fn an_empty_queue_is_told_once_per_turn() {
                 other => panic!("{other:?}"),
             }
         }
-        // It looks again and again, and has nothing new to tell.
+        // A false alarm makes it look again, and there is nothing new to tell.
+        database.run("select pg_notify('lavoro', 'default')").await;
         let again = tokio::time::timeout(5 * quick().poll, async {
             while next(&mut events).await.name() != "queue_empty" {}
         });
