@@ -17,6 +17,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("outcome", &["json", "limits"]),
     ("notes", &["json", "limits"]),
     ("job", &["json", "limits", "notes", "retry", "signal"]),
+    ("job", &["retry", "signal"]),
+    ("event", &["job", "outcome"]),
+    ("histogram", &[]),
+    ("metrics", &["histogram"]),
+    ("statistics", &["histogram", "metrics"]),
     ("new_job", &["job", "json", "limits", "retry"]),
     ("options", &["job", "limits"]),
     ("doctor", &[]),
@@ -24,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &[]),
     ("store", &["doctor", "job", "new_job", "outcome", "retry", "signal"]),
     ("store", &["job", "json", "new_job", "notes", "outcome", "retry", "signal"]),
+    ("store", &["histogram", "job", "new_job", "outcome", "retry", "signal", "statistics"]),
     ("maintenance", &["clock", "options", "outcome", "service", "store"]),
     (
         "client",
@@ -39,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "options",
             "runtime",
             "service",
+            "statistics",
             "store",
         ],
     ),
@@ -47,10 +54,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "client",
             "clock",
+            "event",
+            "histogram",
             "job",
             "json",
             "maintenance",
             "notes",
+            "metrics",
             "options",
             "outcome",
             "runtime",
@@ -64,6 +74,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Modules that know neither tokio's runtime nor the database.
 const PURE: &[&str] =
     &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options", "doctor"];
+const PURE: &[&str] = &[
+    "error",
+    "event",
+    "histogram",
+    "limits",
+    "json",
+    "metrics",
+    "retry",
+    "outcome",
+    "job",
+    "new_job",
+    "options",
+    "statistics",
+];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")

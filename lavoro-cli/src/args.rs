@@ -3,6 +3,7 @@
 use crate::commands::{
     bench, completions, dev, doctor, enqueue, jobs, migrate, queues, top, worker,
 };
+use crate::commands::{bench, dev, enqueue, jobs, metrics, migrate, queues, worker, workers};
 use crate::exit;
 use crate::globals::Globals;
 use clap::{Parser, Subcommand};
@@ -63,6 +64,11 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
+    /// Look after workers
+    #[command(subcommand)]
+    Workers(workers::WorkersCommand),
+    /// Print figures of all queues and workers for Prometheus
+    Metrics(metrics::MetricsArgs),
     /// Measure this machine, in a database of the benchmark's own
     Bench(bench::BenchArgs),
 }

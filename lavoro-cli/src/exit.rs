@@ -97,6 +97,11 @@ impl Failure {
         Self { code: "", message: String::new(), exit: OTHER }
     }
 
+    /// No worker is alive where one was asked for.
+    pub(crate) fn no_worker(message: impl Into<String>) -> Self {
+        Self { code: "no_worker", message: message.into(), exit: OTHER }
+    }
+
     /// The reader of our output has gone away: nobody is left to complain to.
     pub(crate) fn unheard() -> Self {
         Self { code: "", message: String::new(), exit: OTHER }

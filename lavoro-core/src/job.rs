@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// The number of a job, unique in its schema. A decimal string in JavaScript and `--json`.
@@ -106,6 +106,25 @@ pub(crate) struct Ticket {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) queue: Arc<str>,
     pub(crate) task: Arc<str>,
+    pub(crate) times: Times,
+}
+
+/// How long an attempt waited and ran, as far as it has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    /// When the job was handed out.
+    pub(crate) started: Option<Instant>,
+    /// See [`Job::waited`].
+    pub(crate) waited: Option<Duration>,
+    /// From the hand-out to the report of the outcome.
+    pub(crate) ran: Option<Duration>,
+}
+
+impl Times {
+    /// The attempt is over.
+    pub(crate) fn end(&mut self) {
+        self.ran = self.started.map(|started| started.elapsed());
+    }
 }
 
 /// A job that a worker holds: what its handler is given. Cheap to clone, usable from any thread.
@@ -187,6 +206,15 @@ impl Job {
     #[must_use]
     pub fn claimed_at(&self) -> DateTime<Utc> {
         self.ticket.claimed_at
+    }
+
+    /// How long the job had been due when it was claimed, by the server's clock. Only of a first
+    /// attempt; one that was not counted is followed by another first one, which has waited since
+    /// the job was first due.
+    #[must_use]
+    pub fn waited(&self) -> Option<Duration> {
+        let waited = self.ticket.claimed_at - self.due_at;
+        (self.ticket.attempt == 1).then(|| waited.to_std().unwrap_or_default())
     }
 
     /// How long this attempt may take, if it is limited.

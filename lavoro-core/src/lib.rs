@@ -36,10 +36,13 @@ mod clock;
 mod doctor;
 pub mod embedded;
 mod error;
+mod event;
+mod histogram;
 mod job;
 mod json;
 pub mod limits;
 mod maintenance;
+mod metrics;
 mod new_job;
 mod notes;
 mod options;
@@ -48,12 +51,14 @@ mod retry;
 mod runtime;
 mod service;
 mod signal;
+mod statistics;
 mod store;
 mod worker;
 
 pub use client::{JobHandle, JobResult, Lavoro, Migrations, SqlCall};
 pub use doctor::{Finding, FindingStatus};
 pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, EventJob};
 pub use job::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
 };
@@ -64,5 +69,6 @@ pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOpt
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
+pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
 pub use store::{JobFilter, LogFilter, QueueInfo};
-pub use worker::{Finish, IntoOutcome, PullWorker, Worker, WorkerBuilder};
+pub use worker::{EventStream, Finish, Health, IntoOutcome, PullWorker, Worker, WorkerBuilder};

@@ -49,6 +49,8 @@ pub const RUN_AT_YEARS: RangeInclusive<i32> = 1970..=9999;
 pub const CONCURRENCY: RangeInclusive<u32> = 1..=10_000;
 /// The weight of a queue among those of a worker.
 pub const WEIGHT: RangeInclusive<u32> = 1..=1000;
+/// The window that statistics look back on: counts are kept for 24 hours.
+pub const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 /// The longest schema name, in bytes: PostgreSQL's own limit for identifiers.
 pub const SCHEMA_BYTES: usize = 63;
 

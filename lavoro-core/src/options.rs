@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How a program connects.
@@ -113,6 +114,8 @@ pub struct Timing {
     pub poll: Duration,
     /// How often old jobs are pruned. Default: 60 s.
     pub prune: Duration,
+    /// How often a worker records what it has done, for statistics. Default: 10 s.
+    pub tally: Duration,
     /// How long completed and cancelled jobs are kept, at most 3650 days. Default: 7 days.
     pub keep_completed: Duration,
     /// How long discarded jobs are kept, at most 3650 days. Default: 30 days.
@@ -128,6 +131,7 @@ impl Default for Timing {
             scan: Duration::from_secs(1),
             poll: Duration::from_millis(200),
             prune: Duration::from_mins(1),
+            tally: Duration::from_secs(10),
             keep_completed: 7 * day,
             keep_discarded: 30 * day,
         }
@@ -143,6 +147,7 @@ impl Timing {
         limits::check_range("scan", &self.scan, &(tick..=long))?;
         limits::check_range("poll", &self.poll, &(tick..=long))?;
         limits::check_range("prune", &self.prune, &(tick..=long))?;
+        limits::check_range("tally", &self.tally, &(tick..=long))?;
         let kept = Duration::ZERO..=limits::DELAY;
         limits::check_range("keep_completed", &self.keep_completed, &kept)?;
         limits::check_range("keep_discarded", &self.keep_discarded, &kept)
@@ -185,6 +190,10 @@ pub struct WorkerOptions {
     pub timing: Timing,
     /// Whether it promotes, rescues and prunes beside its work. Default: true.
     pub maintenance: bool,
+    /// Where to answer `GET /health` (200 or 503, JSON) and `GET /metrics` (`OpenMetrics` text).
+    /// There is no authentication: name 127.0.0.1, or an address behind a network policy. Port 0
+    /// takes a free port. Default: nowhere.
+    pub listen: Option<SocketAddr>,
     /// How long handlers may run on after their attempts are over (timed out, or their lease
     /// lost) before they count as stuck. When every slot holds a stuck one, the worker can do
     /// nothing more: it claims no more jobs and says so. From 1 ms to 1 day. Default: 60 s.
@@ -220,6 +229,7 @@ impl Default for WorkerOptions {
             timing: Timing::default(),
             maintenance: true,
             stuck_after: Duration::from_mins(1),
+            listen: None,
         }
     }
 }

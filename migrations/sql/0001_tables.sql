@@ -186,20 +186,27 @@ create table lavoro.log (
     primary key (job_id, id)
 );
 
--- What workers did, by minute: counts, and histograms of waiting and running times.
+-- What workers did, in slices of about a minute: counts, and histograms of waiting and running
+-- times. Of worker 0 are rows of an hour for what is older than that (the slice is the number of the
+-- hour), and a row of slice 0 for what is older than a day, without histograms.
 create table lavoro.tally (
-    minute    timestamptz not null,
-    worker_id bigint not null,
-    queue     text collate "C" not null,
-    task      text collate "C" not null,
-    completed bigint not null,
-    retried   bigint not null,
-    cancelled bigint not null,
-    discarded bigint not null,
-    waited    bigint[] not null,         -- how many first attempts began in each class of waiting
-    ran       bigint[] not null,         -- how many attempts ended in each class of running
-    primary key (minute, worker_id, queue, task)
+    worker_id  bigint not null,
+    slice      bigint not null,          -- counted by the worker
+    queue      text collate "C" not null,
+    task       text collate "C" not null,
+    begun_at   timestamptz not null,
+    updated_at timestamptz not null,
+    changes    bigint not null,          -- how often the row was counted up: more is newer
+    completed  bigint not null,
+    retried    bigint not null,
+    cancelled  bigint not null,
+    discarded  bigint not null,
+    waited     bigint[] not null,        -- how many first attempts began in each class of waiting
+    ran        bigint[] not null,        -- how many attempts ended in each class of running
+    primary key (worker_id, slice, queue, task)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+create index tally_begun_at on lavoro.tally (begun_at);
 
 -- How long ended jobs are kept, where it is not the default.
 create table lavoro.retention (

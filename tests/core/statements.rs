@@ -11,7 +11,7 @@ const SESSION: &str = "set enable_seqscan = off; set jit = off; \
                        set plan_cache_mode = force_generic_plan";
 
 /// The hot statements, with parameters that stand for a worker's.
-const HOT: [(&str, &str); 11] = [
+const HOT: [(&str, &str); 13] = [
     (
         "claim",
         "(1::bigint, gen_random_uuid(), 'default'::text, 100::bigint, '{t}'::text[],
@@ -48,10 +48,27 @@ const HOT: [(&str, &str); 11] = [
           array[gen_random_uuid()])",
     ),
     ("log_list", "(1::bigint, 0::bigint, 100::bigint)"),
+    (
+        "tally_write",
+        "('{1}'::bigint[], '{1}'::bigint[], '{q}'::text[], '{t}'::text[], '{1}'::bigint[],
+          '{1}'::bigint[], '{1}'::bigint[], '{1}'::bigint[], '{1}'::bigint[], '{1}'::bigint[],
+          array['{1}'], array['{1}'], '{1}'::bigint[])",
+    ),
+    ("tally_read", "(300000::bigint)"),
 ];
 
-const TABLES: [&str; 9] =
-    ["job", "ready", "scheduled", "outcome", "lease", "error", "progress", "checkpoint", "log"];
+const TABLES: [&str; 10] = [
+    "job",
+    "ready",
+    "scheduled",
+    "outcome",
+    "lease",
+    "error",
+    "progress",
+    "checkpoint",
+    "log",
+    "tally",
+];
 
 fn directory() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src/store/sql")

@@ -32,6 +32,7 @@ pub fn quick() -> Timing {
         scan: Duration::from_millis(100),
         poll: Duration::from_millis(50),
         prune: Duration::from_millis(200),
+        tally: Duration::from_secs(1),
         ..Timing::default()
     }
 }

@@ -7,10 +7,14 @@ pub(crate) mod doctor;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
 mod logs;
+pub(crate) mod metrics;
 pub(crate) mod migrate;
+mod queue_stats;
 pub(crate) mod queues;
 pub(crate) mod top;
 pub(crate) mod worker;
+pub(crate) mod workers;
+mod workers_check;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Failure, Result};
@@ -45,6 +49,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Top(args) => top::run(globals, &args, output).await,
         Command::Doctor(args) => doctor::run(globals, &args, output).await,
         Command::Completions(args) => completions::run(&args, output),
+        Command::Workers(command) => workers::run(globals, command, output).await,
+        Command::Metrics(args) => metrics::run(globals, &args, output).await,
         Command::Bench(args) => bench::run(globals, &args, output).await,
     }
 }

@@ -13,6 +13,8 @@ use serde_json::json;
 pub(crate) enum QueuesCommand {
     /// Show every queue and how many jobs it holds
     List,
+    /// Show what queues hold and what workers did, by task
+    Stats(super::queue_stats::StatsArgs),
     /// Let no worker claim from a queue; what runs, runs on
     Pause {
         /// The queue
@@ -32,6 +34,7 @@ pub(crate) async fn run(globals: &Globals, command: QueuesCommand, output: Outpu
             let queues = lavoro.queues().await?;
             output.print(&queues, || table(&queues))
         }
+        QueuesCommand::Stats(args) => super::queue_stats::run(lavoro, args, output).await,
         QueuesCommand::Pause { queue } => {
             lavoro.pause_queue(&queue).await?;
             output.print(&json!({"queue": queue, "paused": true}), || format!("Paused {queue}."))

@@ -5,6 +5,7 @@
 mod completions;
 mod dev;
 mod doctor;
+mod figures;
 mod logs;
 mod support;
 mod top;

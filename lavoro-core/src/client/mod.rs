@@ -7,6 +7,7 @@ mod handle;
 mod hint;
 mod migrations;
 mod producer;
+mod statistics;
 mod target;
 mod transaction;
 mod wait;

@@ -40,6 +40,7 @@ impl Step for Pruner {
         }
         self.after = 0;
         self.store.sweep(keep.0.max(keep.1)).await?;
+        self.store.fold_tally().await?;
         Ok(self.timing.prune)
     }
 }

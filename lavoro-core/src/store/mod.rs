@@ -16,6 +16,7 @@ mod migrate;
 mod notes;
 mod rows;
 mod statements;
+mod tally;
 mod transaction;
 mod workers;
 
@@ -30,6 +31,7 @@ pub(crate) use listen::Listener;
 pub(crate) use maintain::SilentWorker;
 pub(crate) use migrate::Migrator;
 pub use notes::LogFilter;
+pub(crate) use tally::TallyRow;
 pub(crate) use workers::Registration;
 
 use crate::error::{Error, ErrorKind, Result};

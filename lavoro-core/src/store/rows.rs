@@ -1,7 +1,7 @@
 //! Rows made into the types of `job`.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Job, JobInfo, JobState, Progress, Ticket};
+use crate::job::{Job, JobInfo, JobState, Progress, Ticket, Times};
 use crate::notes::Notes;
 use crate::retry::Backoff;
 use crate::signal::Signal;
@@ -29,6 +29,7 @@ pub(super) fn job(row: &PgRow, token: Uuid, queue: &Arc<str>) -> Job {
             backoff: backoff.and_then(|text| Backoff::from_json(text).ok()),
             queue: Arc::clone(queue),
             task: row.get::<&str, _>(9).into(),
+            times: Times::default(),
         },
         priority: row.get(5),
         created_at: row.get(7),

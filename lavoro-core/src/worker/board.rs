@@ -5,7 +5,7 @@
 
 use super::serving::Serving;
 use super::slots::{Free, Slots};
-use crate::job::{Job, JobId, Ticket};
+use crate::job::{Job, JobId, Ticket, Times};
 use crate::options::{OnLostContact, WorkerOptions};
 use crate::outcome::Outcome;
 use crate::signal::{Signal, StopReason};
@@ -81,6 +81,7 @@ struct Running {
 
 /// What to do with a handler's outcome.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few late ones, and none is kept")]
 pub(super) enum Report {
     /// Send it.
     Send(Ticket, Outcome),
@@ -178,9 +179,11 @@ impl Board {
             return None;
         }
         let count = max.min(books.stock.len());
-        let jobs: Vec<Job> = books.stock.drain(..count).collect();
+        let mut jobs: Vec<Job> = books.stock.drain(..count).collect();
         let mut limited = false;
-        for job in &jobs {
+        for job in &mut jobs {
+            job.ticket.times =
+                Times { started: Some(Instant::now()), waited: job.waited(), ran: None };
             let key = (job.ticket.id, job.ticket.token);
             if let Some(timeout) = job.timeout {
                 books.deadlines.push(Reverse((Instant::now() + timeout, key)));
@@ -200,7 +203,8 @@ impl Board {
     /// A handler has returned: frees its slot, and says what to do with its outcome.
     pub(super) fn report(&self, key: Key, outcome: Outcome) -> Report {
         let mut books = self.books();
-        let Some(running) = books.running.remove(&key) else { return Report::Late };
+        let Some(mut running) = books.running.remove(&key) else { return Report::Late };
+        running.ticket.times.end();
         self.release_slot(&mut books, &running.ticket);
         drop(books);
         if running.decided {
@@ -234,6 +238,7 @@ impl Board {
             if let Some(running) = books.running.get_mut(&key).filter(|running| !running.decided) {
                 running.decided = true;
                 running.over_since.get_or_insert(now);
+                running.ticket.times.end();
                 running.signal.raise(StopReason::Timeout);
                 expired.push(running.ticket.clone());
             }
@@ -356,10 +361,17 @@ impl Board {
         let mut abandoned = Vec::new();
         for running in books.running.values_mut().filter(|running| !running.decided) {
             running.decided = true;
+            running.ticket.times.end();
             running.signal.raise(StopReason::Shutdown);
             abandoned.push(running.ticket.clone());
         }
         abandoned
+    }
+
+    /// How many jobs run, how many wait to be handed out, and how many may do either at once.
+    pub(super) fn load(&self) -> (usize, usize, usize) {
+        let books = self.books();
+        (books.running.len(), books.stock.len(), books.slots.limit())
     }
 
     /// Whether no handler runs and no job waits for one.

@@ -7,6 +7,7 @@
 //! looks once more, and then waits for a hint or the next poll.
 
 use super::board::Board;
+use super::events::Events;
 use super::finisher::Report;
 use super::serving::Serving;
 use super::shares::Shares;
@@ -44,6 +45,7 @@ pub(super) struct Fetcher {
     pub(super) serving: Arc<Serving>,
     pub(super) hints: Arc<Hints>,
     pub(super) reports: mpsc::WeakUnboundedSender<Report>,
+    pub(super) events: Arc<Events>,
     pub(super) worker: Arc<AtomicI64>,
     pub(super) tasks: Arc<[String]>,
     pub(super) timing: Timing,
@@ -58,11 +60,13 @@ struct Heat {
     misses: u32,
     /// How many jobs a pack held lately.
     pack: f64,
+    /// Nothing has been claimed since the queue was told to be empty.
+    told_empty: bool,
 }
 
 impl Default for Heat {
     fn default() -> Self {
-        Self { hot: true, misses: 0, pack: 1.0 }
+        Self { hot: true, misses: 0, pack: 1.0, told_empty: false }
     }
 }
 
@@ -203,6 +207,7 @@ impl Fetcher {
         let (got, packs) = (claimed.jobs.len(), claimed.packs);
         self.take_in(claimed);
         if got > 0 {
+            heat.told_empty = false;
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let pack = got as f64 / f64::from(packs.max(1));
             heat.pack = if packs >= depth && got < slots as usize { 1.0 } else { pack.max(1.0) };
@@ -212,6 +217,9 @@ impl Fetcher {
             return Ok(got);
         }
         heat.hot = self.peek(std::iter::once(queue)).await?.contains(&**queue);
+        if !heat.hot && !std::mem::replace(&mut heat.told_empty, true) {
+            self.events.empty(queue);
+        }
         heat.misses = if heat.hot && got == 0 { heat.misses + 1 } else { 0 };
         if heat.misses > MISSES {
             // Someone holds it for long: look again with the next poll.

@@ -4,6 +4,8 @@
 //! outcome is never given up: it is sent again until it is recorded or known to be refused.
 
 use super::board::Board;
+use super::events::Events;
+use super::health::Observer;
 use super::notebook::Notebook;
 use crate::error::{ErrorKind, Result};
 use crate::job::{JobId, Ticket};
@@ -39,12 +41,13 @@ impl Finisher {
     pub(super) fn start(
         runtime: &Handle,
         store: &Arc<Store>,
-        board: &Arc<Board>,
+        observer: &Observer,
         notebook: &Arc<Notebook>,
     ) -> Self {
+        let (store, board) = (Arc::clone(store), Arc::clone(&observer.board));
+        let (events, notebook) = (Arc::clone(&observer.events), Arc::clone(notebook));
         let (reports, waiting) = mpsc::unbounded_channel();
-        let (store, board, notebook) = (Arc::clone(store), Arc::clone(board), Arc::clone(notebook));
-        let task = runtime.spawn(Recorder { store, board, notebook, waiting }.run());
+        let task = runtime.spawn(Recorder { store, board, events, notebook, waiting }.run());
         Self { reports, task }
     }
 
@@ -69,6 +72,7 @@ struct Recorder {
     store: Arc<Store>,
     board: Arc<Board>,
     notebook: Arc<Notebook>,
+    events: Arc<Events>,
     waiting: mpsc::UnboundedReceiver<Report>,
 }
 
@@ -79,6 +83,7 @@ impl Recorder {
         loop {
             let idle = if held_up.is_empty() { TIDY } else { HELD_UP };
             let more = timeout(idle, self.waiting.recv_many(&mut reports, BATCH)).await;
+            fix_delays(&mut reports);
             if more == Ok(0) {
                 if held_up.is_empty() {
                     return;
@@ -195,8 +200,9 @@ impl Recorder {
         if !doubtful.is_empty() {
             accepted.extend(self.recorded(&doubtful).await);
         }
-        for (ticket, _, reply) in reports {
+        for (ticket, outcome, reply) in reports {
             let verdict = if accepted.contains(&ticket.id) {
+                self.events.ended(&ticket, outcome);
                 Verdict::Accepted
             } else {
                 tracing::warn!(
@@ -226,6 +232,16 @@ impl Recorder {
     }
 }
 
+/// Decides once how long each failed job waits: what is sent again, and told, says the same.
+fn fix_delays(reports: &mut [Report]) {
+    for (ticket, outcome, _) in reports {
+        if let Outcome::Retry { delay: delay @ None, .. } = outcome {
+            let backoff = ticket.backoff.unwrap_or_default();
+            *delay = Some(backoff.delay(ticket.attempt, rand::random()));
+        }
+    }
+}
+
 /// The end of the job, if the outcome is one.
 fn ending(ticket: &Ticket, outcome: &Outcome) -> Option<Ending> {
     let (state, result, failure) = match outcome {
@@ -247,9 +263,7 @@ fn ending(ticket: &Ticket, outcome: &Outcome) -> Option<Ending> {
 fn give_back(ticket: &Ticket, outcome: &Outcome) -> Option<Return> {
     let (counted, suspect, delay, failure) = match outcome {
         Outcome::Retry { failure, delay } if ticket.attempt < ticket.max_attempts => {
-            let backoff = ticket.backoff.unwrap_or_default();
-            let delay = delay.unwrap_or_else(|| backoff.delay(ticket.attempt, rand::random()));
-            (true, false, Some(delay), Some(failure.clone()))
+            (true, false, Some(delay.unwrap_or_default()), Some(failure.clone()))
         }
         Outcome::Snooze { delay } => (false, false, Some(*delay), None),
         // It may not have run at all, so it stays under the suspicion it was under.

@@ -1,5 +1,7 @@
 //! The Rust worker: handlers on the application's own tokio runtime.
 
+use super::events::EventStream;
+use super::health::Health;
 use super::pull::{Finish, PullWorker};
 use crate::client::Lavoro;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,6 +14,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +114,21 @@ impl Worker {
     /// started again. Never returns otherwise.
     pub async fn stuck(&self) {
         self.pull.stuck().await;
+    }
+
+    /// Listens to what happens to the worker's jobs from now on. Any number may listen.
+    pub fn events(&self) -> EventStream {
+        self.pull.events()
+    }
+
+    /// How the worker is.
+    pub fn health(&self) -> Health {
+        self.pull.health()
+    }
+
+    /// Where the worker answers HTTP requests, if it was asked to.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.pull.address()
     }
 
     /// Stops: claims no more, waits for running handlers at most as long as `timeout`, drops
@@ -234,6 +252,14 @@ impl WorkerBuilder {
     /// The clockwork of leases and maintenance. Default: [`Timing::default`].
     pub fn timing(mut self, timing: Timing) -> Self {
         self.options.timing = timing;
+        self
+    }
+
+    /// Answers `GET /health` (200 or 503, JSON) and `GET /metrics` (`OpenMetrics` text) at this
+    /// address. There is no authentication: name 127.0.0.1, or an address behind a network
+    /// policy. Port 0 takes a free port, see [`Worker::address`]. Default: off.
+    pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.options.listen = Some(address.into());
         self
     }
 

@@ -5,6 +5,7 @@
 
 use super::board::Board;
 use super::finisher::Report;
+use super::health::Contact;
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Timing;
@@ -35,6 +36,7 @@ pub(super) struct Pulse {
     pub(super) worker: Arc<AtomicI64>,
     pub(super) timing: Timing,
     pub(super) reports: mpsc::WeakUnboundedSender<Report>,
+    pub(super) contact: Arc<Contact>,
 }
 
 impl Heartbeat {
@@ -93,6 +95,7 @@ impl Pulse {
                 answer = beat => match answer {
                     Ok(Ok(())) => {
                         contact = sent;
+                        self.contact.heard(sent);
                         fenced = false;
                         patience.reset();
                         self.timing.heartbeat.saturating_sub(clock::now().saturating_sub(sent))

@@ -3,12 +3,16 @@
 use super::board::{Board, Report as Judged};
 use super::cancel::Cancels;
 use super::deadline::Deadlines;
+use super::events::EventStream;
 use super::fetch::Fetcher;
 use super::finisher::{Finisher, Report};
+use super::health::{Health, Observer};
 use super::heartbeat::{Heartbeat, Pulse};
+use super::http::Listener;
 use super::notebook::{Clerks, Notebook};
 use super::serving::Serving;
 use super::stuck::StuckWatch;
+use super::tally::Flusher;
 use super::wake::{Ear, Hints};
 use crate::client::Lavoro;
 use crate::error::Result;
@@ -20,6 +24,7 @@ use crate::runtime::Runtime;
 use crate::service::Service;
 use crate::store::{Registration, Store};
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,6 +61,8 @@ pub struct PullWorker {
     worker: Arc<AtomicI64>,
     reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
     stop: CancellationToken,
+    observer: Observer,
+    address: Option<SocketAddr>,
     parts: tokio::sync::Mutex<Option<Parts>>,
 }
 
@@ -86,12 +93,14 @@ impl PullWorker {
         let (runtime, store) = (Arc::clone(lavoro.runtime()), Arc::clone(lavoro.store()));
         let handle = runtime.handle().clone();
         let registration = registration(options);
+        let listener = Listener::bind(options.listen).await?;
         let worker = Arc::new(AtomicI64::new(store.start_worker(&registration).await?));
         let serving = Arc::new(Serving::new(&options.queues));
         let board = Arc::new(Board::new(options, Arc::clone(&serving)));
         let name = registration.name.clone();
         let (notebook, clerks) = Notebook::start(&handle, &store);
-        let finisher = Finisher::start(&handle, &store, &board, &notebook);
+        let observer = Observer::new(&board, &worker, options.timing.fence());
+        let finisher = Finisher::start(&handle, &store, &observer, &notebook);
         let reports = finisher.sender();
         let heartbeat = Heartbeat::start(Pulse {
             store: Arc::clone(&store),
@@ -100,6 +109,7 @@ impl PullWorker {
             worker: Arc::clone(&worker),
             timing: options.timing,
             reports: reports.downgrade(),
+            contact: Arc::clone(&observer.contact),
         })?;
         let hints = Arc::new(Hints::new(Arc::clone(&serving)));
         let deadlines = Deadlines { board: Arc::clone(&board), reports: reports.downgrade() };
@@ -112,7 +122,9 @@ impl PullWorker {
         };
         let stuck =
             StuckWatch { board: Arc::clone(&board), after: options.stuck_after, worker: name };
+        let flusher = Flusher::new(&store, &observer, options.timing.tally);
         let services = vec![
+            Service::start(&handle, flusher, Arc::default()),
             Service::start(&handle, ear, Arc::default()),
             Service::start(&handle, deadlines, sooner),
             Service::start(&handle, cancels, Arc::default()),
@@ -121,19 +133,20 @@ impl PullWorker {
         let maintenance = options
             .maintenance
             .then(|| Maintenance::start(&handle, &store, options.timing, &hints.heard));
-        let stop = CancellationToken::new();
         let fetcher = Fetcher {
             store: Arc::clone(&store),
             board: Arc::clone(&board),
             serving,
             hints,
             reports: reports.downgrade(),
+            events: Arc::clone(&observer.events),
             worker: Arc::clone(&worker),
             tasks: options.tasks.clone().into(),
             timing: options.timing,
-            stop: stop.clone(),
+            stop: observer.stop.clone(),
         };
         let fetcher = handle.spawn(fetcher.run());
+        let address = listener.map(|listener| listener.serve(&handle, observer.clone()));
         let parts = Parts { fetcher, services, maintenance, finisher, clerks, heartbeat };
         Ok(Self {
             lavoro,
@@ -143,7 +156,9 @@ impl PullWorker {
             notebook,
             worker,
             reports: Mutex::new(Some(reports)),
-            stop,
+            stop: observer.stop.clone(),
+            observer,
+            address,
             parts: tokio::sync::Mutex::new(Some(parts)),
         })
     }
@@ -160,6 +175,22 @@ impl PullWorker {
         &self.lavoro
     }
 
+    /// Listens to what happens to the worker's jobs from now on. Any number may listen.
+    pub fn events(&self) -> EventStream {
+        self.observer.events.listen()
+    }
+
+    /// How the worker is.
+    pub fn health(&self) -> Health {
+        self.observer.health()
+    }
+
+    /// Where the worker answers HTTP requests, if it was asked to
+    /// ([`listen`](WorkerOptions::listen)).
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
     /// Waits for jobs and hands out up to `max` of them. Their attempts are running from then
     /// on. An empty answer means that the worker stops and no more will come.
     ///
@@ -173,6 +204,7 @@ impl PullWorker {
                 Some(jobs) if jobs.is_empty() => stocked.await,
                 Some(mut jobs) => {
                     self.notebook.equip(&mut jobs);
+                    self.observer.events.started(&jobs);
                     return jobs;
                 }
                 None => return Vec::new(),
@@ -234,6 +266,7 @@ impl PullWorker {
         drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
         parts.finisher.close(LAST_WORDS).await;
         parts.clerks.close().await;
+        self.observer.end(&self.store).await;
         parts.heartbeat.stop().await;
         let ended = tokio::time::timeout(LAST_WORDS, self.store.end_worker(self.id())).await;
         if !matches!(ended, Ok(Ok(()))) {
@@ -281,6 +314,8 @@ impl Drop for PullWorker {
     fn drop(&mut self) {
         // Not stopped: claiming ends, and what is held is rescued by others after a lease.
         self.stop.cancel();
+        self.observer.ended.cancel();
+        self.observer.events.silence();
     }
 }
 

@@ -38,6 +38,7 @@ rest is stopped and handed back. A second one: at once.
 
 Examples:
   lavoro worker --exec greet='jq -r .name'
+  lavoro worker --exec greet='jq -r .name' --listen 127.0.0.1:9090
   lavoro worker --exec resize=./resize.sh --exec mail='python mail.py' --queue default=4 --queue mail=2";
 
 /// Runs jobs with shell commands until SIGINT or SIGTERM.
@@ -60,6 +61,10 @@ pub(crate) struct WorkerArgs {
     /// How long running commands have to end when the worker stops
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
     stop_timeout: Duration,
+    /// Answer GET /health and GET /metrics at this address, without authentication: name
+    /// 127.0.0.1:PORT, or an address behind a network policy; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<std::net::SocketAddr>,
     /// Stop when no job of these tasks is available or running in these queues
     #[arg(long)]
     drain: bool,
@@ -87,6 +92,9 @@ impl WorkerArgs {
         if let Some(name) = &self.name {
             builder = builder.name(name);
         }
+        if let Some(address) = self.listen {
+            builder = builder.listen(address);
+        }
         for exec in &self.execs {
             let (command, groups) = (Arc::<str>::from(exec.command.as_str()), Arc::clone(groups));
             builder = builder.handler(&exec.task, move |job| {
@@ -110,6 +118,9 @@ pub(crate) async fn run(globals: &Globals, args: WorkerArgs) -> Result<()> {
         }
     };
     tracing::info!(worker = worker.id(), "started");
+    if let Some(address) = worker.address() {
+        tracing::info!(%address, "listening");
+    }
     let ended = tokio::select! {
         ended = drain::drained(&lavoro, &args) => ended,
         _ = signals.next() => Ok(()),
