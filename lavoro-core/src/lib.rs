@@ -47,6 +47,7 @@ mod runtime;
 mod service;
 mod signal;
 mod store;
+mod trace;
 mod worker;
 
 pub use client::{JobHandle, JobResult, Lavoro, Migrations};
@@ -61,4 +62,4 @@ pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use store::{JobFilter, QueueInfo};
-pub use worker::{Finish, IntoOutcome, PullWorker, Worker, WorkerBuilder};
+pub use worker::{Finish, IntoOutcome, Next, PullWorker, Worker, WorkerBuilder};

@@ -6,6 +6,7 @@
 use crate::job::{Job, JobId, Ticket};
 use crate::options::{OnLostContact, WorkerOptions};
 use crate::outcome::Outcome;
+use crate::retry::Backoff;
 use crate::signal::{Signal, StopReason};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
@@ -52,6 +53,8 @@ struct Books {
     suspect: bool,
     deadlines: BinaryHeap<Reverse<(Instant, Key)>>,
     continuing: HashSet<String>,
+    /// How long failed jobs of a task wait that do not say it themselves.
+    backoff: HashMap<String, Backoff>,
     /// No more jobs are handed out.
     closed: bool,
 }
@@ -114,6 +117,7 @@ impl Board {
                 suspect: false,
                 deadlines: BinaryHeap::new(),
                 continuing: options.continue_on_lost_contact.iter().cloned().collect(),
+                backoff: options.backoff.clone(),
                 closed: false,
             }),
             stocked: Notify::new(),
@@ -170,7 +174,8 @@ impl Board {
             return;
         }
         let mut books = self.books();
-        for job in jobs {
+        for mut job in jobs {
+            job.ticket.task_backoff = books.backoff.get(&*job.ticket.task).copied();
             *books.leases.entry(job.ticket.token).or_default() += 1;
             books.total.used += 1;
             if let Some(slots) = books.queues.get_mut(&job.ticket.queue) {
@@ -362,8 +367,15 @@ impl Board {
         stock.into_iter().map(|job| job.ticket).collect()
     }
 
-    /// The limit of a graceful stop is reached: running handlers are told, and their attempts
-    /// decided: they are given back.
+    /// The limit of a graceful stop is reached: running handlers are told. What they say counts.
+    pub(super) fn ask_to_stop(&self) {
+        for running in self.books().running.values() {
+            running.signal.raise(StopReason::Shutdown);
+        }
+    }
+
+    /// Running handlers are told to stop if they were not yet, and their attempts decided: they
+    /// are given back.
     pub(super) fn abandon(&self) -> Vec<Ticket> {
         let mut books = self.books();
         let mut abandoned = Vec::new();

@@ -6,6 +6,7 @@
 use super::board::Board;
 use crate::error::{ErrorKind, Result};
 use crate::job::{JobId, Ticket};
+use crate::limits::DELAY;
 use crate::outcome::{Outcome, Verdict};
 use crate::service::Patience;
 use crate::store::{Ending, Final, Return, Store};
@@ -237,7 +238,7 @@ fn ending(ticket: &Ticket, outcome: &Outcome) -> Option<Ending> {
 fn give_back(ticket: &Ticket, outcome: &Outcome) -> Option<Return> {
     let (counted, suspect, delay, failure) = match outcome {
         Outcome::Retry { failure, delay } if ticket.attempt < ticket.max_attempts => {
-            let backoff = ticket.backoff.unwrap_or_default();
+            let backoff = ticket.backoff.or(ticket.task_backoff).unwrap_or_default();
             let delay = delay.unwrap_or_else(|| backoff.delay(ticket.attempt, rand::random()));
             (true, false, Some(delay), Some(failure.clone()))
         }
@@ -251,7 +252,8 @@ fn give_back(ticket: &Ticket, outcome: &Outcome) -> Option<Return> {
         token: ticket.token,
         attempts: ticket.attempt - u32::from(!counted),
         suspect,
-        delay,
+        // What the database cannot count would be sent again for ever.
+        delay: delay.map(|delay| delay.min(DELAY)),
         failure,
         counted,
     })

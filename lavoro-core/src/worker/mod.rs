@@ -12,5 +12,6 @@ mod heartbeat;
 mod pull;
 mod wake;
 
-pub use handlers::{IntoOutcome, Worker, WorkerBuilder};
+pub(crate) use handlers::Handlers;
+pub use handlers::{IntoOutcome, Next, Worker, WorkerBuilder};
 pub use pull::{Finish, PullWorker};

@@ -51,6 +51,7 @@ pub struct PullWorker {
     worker: Arc<AtomicI64>,
     reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
     stop: CancellationToken,
+    grace: Duration,
     parts: tokio::sync::Mutex<Option<Parts>>,
 }
 
@@ -123,6 +124,7 @@ impl PullWorker {
             worker,
             reports: Mutex::new(Some(reports)),
             stop,
+            grace: options.grace,
             parts: tokio::sync::Mutex::new(Some(parts)),
         })
     }
@@ -183,7 +185,8 @@ impl PullWorker {
     }
 
     /// Stops: claims no more, waits for running handlers at most as long as `timeout`, tells
-    /// those that still run to stop and hands their jobs back uncounted, and records every
+    /// those that still run to stop, gives them [`WorkerOptions::grace`] to do so, hands the jobs
+    /// of the rest back uncounted, and records every
     /// outcome, for which it takes up to 10 seconds more if the database does not answer: what
     /// cannot be recorded then is rescued by others. Answers whether all handlers had returned in time. Later calls do nothing.
     pub async fn stop(&self, timeout: Duration) -> bool {
@@ -199,6 +202,8 @@ impl PullWorker {
         self.release(self.board.close());
         let drained = tokio::time::timeout_at(limit, self.drained()).await.is_ok();
         if !drained {
+            self.board.ask_to_stop();
+            let _ = tokio::time::timeout(self.grace, self.drained()).await;
             self.release(self.board.abandon());
         }
         if let Some(maintenance) = parts.maintenance {
