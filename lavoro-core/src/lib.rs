@@ -47,6 +47,7 @@ mod runtime;
 mod service;
 mod signal;
 mod store;
+pub mod testing;
 mod trace;
 mod worker;
 

@@ -206,6 +206,11 @@ impl NewJob {
         self
     }
 
+    /// The task.
+    pub(crate) fn task(&self) -> &str {
+        &self.task
+    }
+
     /// Holds every field against its limit.
     pub(crate) fn check(self) -> Result<CheckedJob> {
         limits::check_task(&self.task)?;

@@ -44,6 +44,7 @@ statements! {
     job_list,
     job_number,
     job_retry,
+    job_take,
     lease_drop,
     lost_leases,
     next_due,

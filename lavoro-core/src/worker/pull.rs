@@ -158,6 +158,15 @@ impl PullWorker {
         }
     }
 
+    /// Takes this very job out of the waiting, to be handed out here, whatever else waits: for
+    /// tests. Answers whether it was waiting.
+    pub(crate) async fn take(&self, id: JobId) -> Result<bool> {
+        let jobs = self.store.take(id, Uuid::new_v4(), self.id()).await?;
+        let taken = !jobs.is_empty();
+        self.board.stock(jobs);
+        Ok(taken)
+    }
+
     /// Reports outcomes. Their slots are free at once; the answer, in the same order, comes when
     /// each is committed or known to be refused. Dropping the future does not take them back.
     pub async fn finish(&self, batch: Vec<Finish>) -> Vec<Verdict> {
