@@ -29,8 +29,13 @@ fn worker(lavoro: &Lavoro) -> WorkerBuilder {
 }
 // docs end
 
-fn main() {
-    println!("run `cargo test --example testing`");
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let lavoro = Lavoro::connect("embedded:").await?;
+    let worker = worker(&lavoro).start().await?;
+    let _ = tokio::signal::ctrl_c().await;
+    worker.stop(std::time::Duration::from_secs(30)).await;
+    Ok(())
 }
 
 #[cfg(test)]

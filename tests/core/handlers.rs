@@ -323,7 +323,7 @@ async fn the_nearest_word_on_backoff_counts() {
         .backoff("panics", fixed(2000))
         .backoff_with("rule", |job: &Job, failure: &Failure| {
             assert_eq!((failure.kind(), failure.message()), (FailureKind::Failed, "no"));
-            Some(Duration::from_secs(3000) * job.attempt())
+            Some(Duration::from_mins(50) * job.attempt())
         })
         .backoff_with("none", |_, _| None)
         .backoff_with("panics", |_, _| panic!("a rule"))

@@ -189,6 +189,10 @@ async fn the_drainer_takes_a_job_only_while_it_waits() {
     assert_eq!(drainer.take(ids[0]).await.unwrap().id(), ids[0]);
     let drained = drainer.end().await.unwrap();
     assert_eq!((drained.attempts, drained.completed, drained.waiting), (2, 1, 1));
+    let drainer = Drainer::new(&lavoro, &options);
+    drainer.next().await.unwrap().unwrap();
+    assert_eq!(drainer.take(ids[2]).await.unwrap_err().kind(), ErrorKind::InvalidState);
+    drainer.end().await.unwrap();
     let info = lavoro.job(ids[0]).info().await.unwrap();
     assert_eq!((info.state, info.attempt), (JobState::Available, 0));
     database.assert_sound().await;

@@ -108,16 +108,17 @@ impl Drainer {
     /// if a job is there and cannot be claimed; or what is wrong with the database.
     pub async fn next(&self) -> Result<Option<Job>> {
         let engine = Arc::clone(&self.engine);
-        self.lavoro.run(async move { engine.lock().await.next().await }).await
+        self.lavoro.run(Box::pin(async move { engine.lock().await.next().await })).await
     }
 
-    /// Takes this very job, even before its time and out of a paused queue.
+    /// Takes this very job, even before its time and out of a paused queue. Not after
+    /// [`next`](Self::next).
     ///
     /// # Errors
-    /// `invalid_state` if it does not wait, `job_not_found`, or what is wrong with the database.
+    /// `invalid_state` if it does not wait or `next` was called before, `job_not_found`, or what is wrong with the database.
     pub async fn take(&self, id: JobId) -> Result<Job> {
         let engine = Arc::clone(&self.engine);
-        self.lavoro.run(async move { engine.lock().await.take(id).await }).await
+        self.lavoro.run(Box::pin(async move { engine.lock().await.take(id).await })).await
     }
 
     /// Reports the outcome of a job that was handed out, and waits until it is committed.
@@ -126,7 +127,9 @@ impl Drainer {
     /// `closed` if nothing was handed out.
     pub async fn finish(&self, job: &Job, outcome: Outcome) -> Result<Verdict> {
         let (engine, job) = (Arc::clone(&self.engine), job.clone());
-        self.lavoro.run(async move { engine.lock().await.finish(&job, outcome).await }).await
+        self.lavoro
+            .run(Box::pin(async move { engine.lock().await.finish(&job, outcome).await }))
+            .await
     }
 
     /// The number in the database of the worker that hands out the jobs; 0 before the first.
@@ -140,7 +143,7 @@ impl Drainer {
     /// What is wrong with the database.
     pub async fn end(self) -> Result<Drained> {
         let engine = self.engine;
-        self.lavoro.run(async move { engine.lock().await.end().await }).await
+        self.lavoro.run(Box::pin(async move { engine.lock().await.end().await })).await
     }
 }
 
@@ -177,19 +180,23 @@ impl Engine {
     }
 
     async fn take(&mut self, id: JobId) -> Result<Job> {
-        self.lavoro.job(id).info().await?;
-        if self.worker.is_none() {
-            // A queue that nobody uses, since this worker must claim nothing by itself.
-            let queue = self.options.name.clone().unwrap_or_default();
-            self.serve(std::iter::once(queue)).await?;
+        let not_found = || Error::new(ErrorKind::JobNotFound, format!("there is no job {id}"));
+        let job = self.lavoro.store().job(id).await?.ok_or_else(not_found)?;
+        // A queue that nobody uses, since this worker must claim nothing by itself.
+        let nobodys = self.options.name.clone().unwrap_or_default();
+        if self.options.queues.keys().any(|queue| *queue != nobodys) {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                "this drainer hands out jobs of its own choice already: use another one",
+            ));
         }
+        self.serve(std::iter::once(nobodys)).await?;
         let taken = match &self.worker {
             Some(worker) => worker.take(id).await?,
             None => false,
         };
         if !taken {
-            let state = self.lavoro.job(id).info().await?.state;
-            let message = format!("job {id} cannot be run: it is {state}");
+            let message = format!("job {id} cannot be run: it is {}", job.state);
             return Err(Error::new(ErrorKind::InvalidState, message));
         }
         let job = self.quickly().await.ok_or_else(closed)?;
@@ -279,7 +286,8 @@ impl Engine {
         if let Some(worker) = self.worker.take() {
             worker.stop(Duration::ZERO).await;
         }
-        self.worker = Some(PullWorker::start(&self.lavoro, self.options.clone()).await?);
+        let started = Box::pin(PullWorker::start(&self.lavoro, self.options.clone())).await?;
+        self.worker = Some(started);
         Ok(())
     }
 

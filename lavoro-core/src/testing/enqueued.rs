@@ -16,7 +16,6 @@ const LISTED: usize = 20;
 const SHOWN: usize = 200;
 
 /// Jobs of this task that wait: scheduled, available or retrying, whatever else they are.
-#[must_use]
 pub fn enqueued(task: impl Into<String>) -> Expected {
     Expected {
         task: task.into(),

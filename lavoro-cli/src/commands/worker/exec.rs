@@ -92,7 +92,7 @@ async fn attend(mut leader: Leader, job: &Job) -> Outcome {
 /// attempt: nobody waits for its outcome.
 async fn told(job: &Job) {
     if job.stopped().await != StopReason::Shutdown {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -23,7 +23,9 @@ pub struct Next {
 
 impl std::fmt::Debug for Next {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Next").field("left", &(self.chain.len() - self.called)).finish()
+        f.debug_struct("Next")
+            .field("left", &(self.chain.len() - self.called))
+            .finish_non_exhaustive()
     }
 }
 

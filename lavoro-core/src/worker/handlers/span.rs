@@ -46,7 +46,9 @@ pub(super) fn of_batch(jobs: &[Job], worker: i64) -> Span {
         lavoro.task = task,
         lavoro.worker = worker,
     );
-    jobs.iter().for_each(|job| trace::link(&span, job.metadata_json()));
+    for job in jobs {
+        trace::link(&span, job.metadata_json());
+    }
     span
 }
 
