@@ -118,6 +118,8 @@ async fn a_job_that_enqueues_itself_cannot_hang_a_drain() {
     assert_eq!(error.kind(), ErrorKind::InvalidState);
     assert!(error.message().contains("has run 3 attempts, its limit"), "{error}");
     assert!(error.message().contains("\"chain\""), "{error}");
+    let ran = enqueued("chain").state(JobState::Completed).count(3);
+    assert_enqueued(&lavoro, &ran).await;
     let left = assert_enqueued(&lavoro, &enqueued("chain").count(1)).await;
     assert_eq!((left[0].state, left[0].attempt), (JobState::Available, 0), "it is handed back");
     database.assert_sound().await;
