@@ -71,9 +71,7 @@ impl Service {
     pub(crate) async fn stop(self) {
         drop(self.stop);
         let mut task = self.task;
-        if self.listens {
-            task.abort();
-        } else if tokio::time::timeout(MOMENT, &mut task).await.is_err() {
+        if self.listens || tokio::time::timeout(MOMENT, &mut task).await.is_err() {
             task.abort();
         }
     }

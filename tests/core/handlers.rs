@@ -447,6 +447,30 @@ async fn a_stop_gives_handlers_its_grace() {
     database.assert_sound().await;
 }
 
+/// The same at the seam that every language uses.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_reported_in_the_grace_counts() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let options = WorkerOptions {
+        tasks: vec!["t".to_owned()],
+        grace: PATIENCE,
+        timing: quick(),
+        ..WorkerOptions::default()
+    };
+    let worker = Arc::new(PullWorker::start(&lavoro, options).await.unwrap());
+    let handle = lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    let job = worker.next_jobs(1).await.remove(0);
+    let stop = Arc::clone(&worker);
+    let stop = tokio::spawn(async move { stop.stop(Duration::from_millis(50)).await });
+    assert_eq!(job.stopped().await, StopReason::Shutdown);
+    let done = Finish { job: job.id(), token: job.token(), outcome: Outcome::complete() };
+    assert_eq!(worker.finish(vec![done]).await, [Verdict::Accepted]);
+    assert!(!stop.await.unwrap());
+    assert_eq!(handle.info().await.unwrap().state, JobState::Completed);
+    database.assert_sound().await;
+}
+
 /// Who does not use the grace loses the attempt at its end, and not before.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_grace_ends() {
