@@ -137,6 +137,25 @@ fn the_rust_example_is_the_one_that_is_compiled() {
     assert_eq!(readme, [code], "README.md and examples/quickstart.rs differ");
 }
 
+#[test]
+fn the_page_on_testing_is_the_example_that_runs_as_tests() {
+    let example = read("lavoro-core/examples/testing.rs");
+    let begins = example.split("// docs begin\n").skip(1);
+    let parts: Vec<&str> = begins.map(|rest| rest.split("// docs end").next().unwrap()).collect();
+    // A block of the page stands at the margin.
+    let at_margin = |text: &str| {
+        let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let page = blocks(&read("docs/testing.md"), "rust");
+    assert!(parts.len() > 3);
+    assert_eq!(
+        page.iter().map(|block| at_margin(block)).collect::<Vec<_>>(),
+        parts.iter().map(|part| at_margin(part)).collect::<Vec<_>>(),
+        "docs/testing.md and lavoro-core/examples/testing.rs differ"
+    );
+}
+
 /// A program that the workspace's build has made beside this test.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();

@@ -1,9 +1,8 @@
 //! What may be written on the command line.
 
 use crate::commands::{
-    bench, completions, dev, doctor, enqueue, jobs, migrate, queues, top, worker,
+    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, top, worker, workers,
 };
-use crate::commands::{bench, dev, enqueue, jobs, metrics, migrate, queues, worker, workers};
 use crate::exit;
 use crate::globals::Globals;
 use clap::{Parser, Subcommand};

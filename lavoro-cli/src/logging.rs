@@ -25,12 +25,13 @@ pub(crate) fn start(verbose: u8, is_service: bool) -> Result<()> {
     Ok(())
 }
 
-/// The filter of a level, from 0. The driver of the database stays a level behind.
+/// The filter of a level, from 0. The driver of the database stays a level behind; the spans of
+/// jobs would only repeat on each line what it says.
 fn by_default(level: u8) -> &'static str {
     match level {
         0 => "warn",
-        1 => "warn,lavoro=info,lavoro_core=info",
-        2 => "info,lavoro=debug,lavoro_core=debug",
+        1 => "warn,lavoro=info,lavoro_core=info,lavoro::job=warn",
+        2 => "info,lavoro=debug,lavoro_core=debug,lavoro::job=warn",
         _ => "debug,lavoro=trace,lavoro_core=trace",
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::notes::Notes;
 use crate::retry::Backoff;
 use crate::signal::{Signal, StopReason};
+use crate::trace::TraceContext;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,8 @@ pub(crate) struct Ticket {
     pub(crate) attempt: u32,
     pub(crate) max_attempts: u32,
     pub(crate) backoff: Option<Backoff>,
+    /// What holds if the job has no backoff of its own.
+    pub(crate) task_backoff: Option<Backoff>,
     pub(crate) queue: Arc<str>,
     pub(crate) task: Arc<str>,
     pub(crate) times: Times,
@@ -221,6 +224,23 @@ impl Job {
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// Whether the job was enqueued with a backoff, so that its task's does not matter.
+    pub(crate) fn has_own_backoff(&self) -> bool {
+        self.ticket.backoff.is_some()
+    }
+
+    /// The trace that the job was enqueued in, as a W3C `traceparent`, if it carries a valid one.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        TraceContext::of(self.metadata_json()?).map(|context| context.traceparent)
+    }
+
+    /// What vendors add to [`traceparent`](Self::traceparent), as a W3C `tracestate`.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<String> {
+        TraceContext::of(self.metadata_json()?)?.tracestate
     }
 
     /// The labels.

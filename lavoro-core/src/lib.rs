@@ -27,9 +27,23 @@
 //! # }
 //! ```
 //!
+//! [`testing`] runs jobs inside the tests of an application.
+//!
+//! # Tracing
+//!
+//! Around each attempt of a Rust handler there is a [`tracing`] span `lavoro.job` (target
+//! `lavoro::job`) with the fields that OpenTelemetry's conventions for messaging name, and
+//! `lavoro.task`, `lavoro.attempt`, `lavoro.worker`, `lavoro.outcome`; never what the job holds.
+//! A trace goes on from producer to handler, whatever the languages of the two: see
+//! [`NewJob::trace_context`]. With the feature `opentelemetry`, for applications that use
+//! `tracing-opentelemetry`, this happens by itself: a job carries the context of the span it is
+//! enqueued in, and its handler's span is a child of that.
+//!
+//! # Layers
+//!
 //! Modules depend on each other in one direction: `error job json limits new_job notes
-//! options outcome retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
-//! worker` ← this list. A test holds them to it.
+//! options outcome retry signal trace` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! worker` ← `testing` ← this list. A test holds them to it.
 
 mod client;
 mod clock;
@@ -53,6 +67,8 @@ mod service;
 mod signal;
 mod statistics;
 mod store;
+pub mod testing;
+mod trace;
 mod worker;
 
 pub use client::{JobHandle, JobResult, Lavoro, Migrations, SqlCall};
@@ -71,4 +87,6 @@ pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
 pub use store::{JobFilter, LogFilter, QueueInfo};
-pub use worker::{EventStream, Finish, Health, IntoOutcome, PullWorker, Worker, WorkerBuilder};
+pub use worker::{
+    EventStream, Finish, Health, IntoOutcome, Next, PullWorker, Worker, WorkerBuilder,
+};

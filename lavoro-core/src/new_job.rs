@@ -5,6 +5,7 @@ use crate::job::{DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, JobId};
 use crate::json::Json;
 use crate::limits;
 use crate::retry::Backoff;
+use crate::trace::{self, TraceContext};
 use chrono::{DateTime, Datelike, Utc};
 use serde::Serialize;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub struct NewJob {
     on_discarded: Option<String>,
     tags: Vec<String>,
     metadata: Option<Result<Json>>,
+    trace: Option<Result<TraceContext>>,
 }
 
 impl NewJob {
@@ -75,6 +77,7 @@ impl NewJob {
             on_discarded: None,
             tags: Vec::new(),
             metadata: None,
+            trace: None,
         }
     }
 
@@ -192,6 +195,22 @@ impl NewJob {
         self
     }
 
+    /// The trace that the job belongs to, as W3C's `traceparent` and `tracestate` headers. They
+    /// are kept in the metadata under these names, in place of any that are there, and count
+    /// towards its size; other keys stay. Default: none; with the crate's feature
+    /// `opentelemetry`, that of the current span when the job is enqueued, unless the metadata
+    /// has one.
+    #[must_use]
+    pub fn trace_context(mut self, traceparent: impl AsRef<str>, tracestate: Option<&str>) -> Self {
+        self.trace = Some(TraceContext::new(traceparent.as_ref(), tracestate));
+        self
+    }
+
+    /// The task.
+    pub(crate) fn task(&self) -> &str {
+        &self.task
+    }
+
     /// Holds every field against its limit.
     pub(crate) fn check(self) -> Result<CheckedJob> {
         limits::check_task(&self.task)?;
@@ -217,6 +236,7 @@ impl NewJob {
         if metadata.as_ref().is_some_and(|json| !json.as_str().starts_with('{')) {
             return Err(Error::new(ErrorKind::InvalidOption, "metadata is no JSON object"));
         }
+        let metadata = trace::carry(self.trace, metadata)?;
         Ok(CheckedJob {
             task: self.task,
             queue: self.queue,

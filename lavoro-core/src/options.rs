@@ -2,8 +2,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
+use crate::retry::Backoff;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -184,6 +185,13 @@ pub struct WorkerOptions {
     pub tasks: Vec<String>,
     /// The tasks whose handlers run on when contact is lost.
     pub continue_on_lost_contact: Vec<String>,
+    /// How long failed jobs of a task wait, unless their handler or the job itself says how long.
+    /// Default: [`Backoff::default`].
+    pub backoff: HashMap<String, Backoff>,
+    /// How long running handlers may go on when the limit of a stop is reached, from 0 to 24
+    /// hours: they are told ([`StopReason::Shutdown`](crate::StopReason::Shutdown)), and if they
+    /// complete in this time it counts; only then are their jobs handed back. Default: zero.
+    pub grace: Duration,
     /// The language of its handlers, for listings. Default: `rust`.
     pub language: String,
     /// The clockwork of its leases.
@@ -225,6 +233,8 @@ impl Default for WorkerOptions {
             concurrency: None,
             tasks: Vec::new(),
             continue_on_lost_contact: Vec::new(),
+            backoff: HashMap::new(),
+            grace: Duration::ZERO,
             language: "rust".to_owned(),
             timing: Timing::default(),
             maintenance: true,
@@ -258,6 +268,23 @@ impl WorkerOptions {
             ));
         }
         self.tasks.iter().try_for_each(|task| limits::check_task(task))?;
+        self.check_backoff()?;
+        limits::check_range("grace", &self.grace, &(Duration::ZERO..=Duration::from_hours(24)))?;
         self.timing.check()
+    }
+
+    fn check_backoff(&self) -> Result<()> {
+        for (task, backoff) in &self.backoff {
+            if !self.tasks.contains(task) {
+                return Err(Error::new(
+                    ErrorKind::InvalidOption,
+                    format!("backoff names task {task:?}, which has no handler"),
+                ));
+            }
+            backoff.check().map_err(|error| {
+                Error::new(error.kind(), format!("task {task:?}: {}", error.message()))
+            })?;
+        }
+        Ok(())
     }
 }

@@ -19,6 +19,8 @@ const MOMENT: Duration = Duration::from_millis(200);
 pub(crate) trait Step: Send + 'static {
     /// For logs.
     const NAME: &'static str;
+    /// Whether a step only waits for something to hear, so that a stop need not wait for it.
+    const LISTENS: bool = false;
 
     /// Does what there is to do now. Answers how long to wait before the next step.
     fn run_once(&mut self) -> impl Future<Output = Result<Duration>> + Send;
@@ -32,12 +34,13 @@ pub(crate) trait Step: Send + 'static {
 pub(crate) struct Service {
     /// Ends the loop when it is dropped.
     stop: DropGuard,
+    listens: bool,
     task: JoinHandle<()>,
 }
 
 impl Service {
     /// Starts a loop. `wake` cuts its waits short.
-    pub(crate) fn start(runtime: &Handle, mut step: impl Step, wake: Arc<Notify>) -> Self {
+    pub(crate) fn start<S: Step>(runtime: &Handle, mut step: S, wake: Arc<Notify>) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = runtime.spawn(async move {
@@ -50,7 +53,7 @@ impl Service {
                     }
                     Err(error) => {
                         step.failed();
-                        patience.next_after(name_of(&step), &error)
+                        patience.next_after(S::NAME, &error)
                     }
                 };
                 tokio::select! {
@@ -60,7 +63,7 @@ impl Service {
                 }
             }
         });
-        Self { stop: stop.drop_guard(), task }
+        Self { stop: stop.drop_guard(), listens: S::LISTENS, task }
     }
 
     /// Ends the loop after its current step, which is given a moment: every step is safe to be
@@ -68,14 +71,10 @@ impl Service {
     pub(crate) async fn stop(self) {
         drop(self.stop);
         let mut task = self.task;
-        if tokio::time::timeout(MOMENT, &mut task).await.is_err() {
+        if self.listens || tokio::time::timeout(MOMENT, &mut task).await.is_err() {
             task.abort();
         }
     }
-}
-
-fn name_of<S: Step>(_: &S) -> &'static str {
-    S::NAME
 }
 
 /// Waits that double with each failure in a row, with jitter so that a fleet does not come back

@@ -229,6 +229,45 @@ fn a_stop_hands_back_what_does_not_end_and_a_second_one_is_at_once() {
     until("the group ends", || (!is_group_alive(group)).then_some(()));
 }
 
+/// A command that takes its time to die: another worker starts no second one before it is gone.
+#[test]
+fn a_stop_hands_back_only_when_the_command_is_gone() {
+    let schema = Schema::new("grace");
+    let dir = tempfile::tempdir().unwrap();
+    let (file, log) = (dir.path().join("pid"), dir.path().join("log"));
+    let exec = format!(
+        "t=echo start >>{log}; [ -e {pid} ] && exit 0; \
+         trap 'sleep 1; echo gone >>{log}; exit 1' TERM; echo $$ >{pid}; sleep 1000",
+        log = log.display(),
+        pid = file.display()
+    );
+    let worker = Running::start(&schema, &["--exec", &exec, "--stop-timeout", "100ms"]);
+    schema.json(&["enqueue", "t"]);
+    pid_in(&file);
+    let _other = Running::start(&schema, &["--exec", &exec]);
+    let answer = worker.stop();
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let job = schema.job_in("1", "completed");
+    assert_eq!(job["errors"], json!([]), "not counted: {job}");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "start\ngone\nstart\n");
+}
+
+/// A command that uses the time it has after SIGTERM to end well.
+#[test]
+fn what_a_command_completes_after_the_limit_of_a_stop_counts() {
+    let schema = Schema::new("grace_counts");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    let exec = format!("t=trap 'echo 7; exit 0' TERM; echo $$ >{}; sleep 1000", file.display());
+    let worker = Running::start(&schema, &["--exec", &exec, "--stop-timeout", "100ms"]);
+    schema.json(&["enqueue", "t"]);
+    pid_in(&file);
+    let answer = worker.stop();
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let job = schema.job_in("1", "completed");
+    assert_eq!(job["result"], json!(7), "{job}");
+}
+
 #[test]
 fn a_drain_ends_by_itself() {
     let schema = Schema::new("drain");

@@ -2,8 +2,9 @@
 
 use super::{Store, rows};
 use crate::error::Result;
-use crate::job::Job;
+use crate::job::{Job, JobId};
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -71,6 +72,14 @@ impl Store {
         let query = self.query(&self.sql.discover).bind(prefixes);
         let rows = self.fetch_all(query).await?;
         Ok(rows.iter().map(|row| row.get("queue")).collect())
+    }
+
+    /// Takes one job, wherever it waits, into a new lease. Empty: it does not wait.
+    pub(crate) async fn take(&self, id: JobId, token: Uuid, worker: i64) -> Result<Vec<Job>> {
+        let query = self.query(&self.sql.job_take).bind(id).bind(token).bind(worker);
+        let rows = self.fetch_all(query).await?;
+        let queue = |row: &PgRow| Arc::from(row.get::<&str, _>("queue"));
+        Ok(rows.iter().map(|row| rows::job(row, token, &queue(row))).collect())
     }
 
     /// Which of the queues have jobs for these tasks now.

@@ -27,6 +27,7 @@ pub(super) fn job(row: &PgRow, token: Uuid, queue: &Arc<str>) -> Job {
             attempt: row.get::<i16, _>(1).unsigned_abs().into(),
             max_attempts: row.get::<i16, _>(4).unsigned_abs().into(),
             backoff: backoff.and_then(|text| Backoff::from_json(text).ok()),
+            task_backoff: None,
             queue: Arc::clone(queue),
             task: row.get::<&str, _>(9).into(),
             times: Times::default(),

@@ -68,6 +68,7 @@ statements! {
     job_list,
     job_number,
     job_retry,
+    job_take,
     lease_drop,
     log_list,
     log_write,

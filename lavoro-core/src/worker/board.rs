@@ -8,6 +8,7 @@ use super::slots::{Free, Slots};
 use crate::job::{Job, JobId, Ticket, Times};
 use crate::options::{OnLostContact, WorkerOptions};
 use crate::outcome::Outcome;
+use crate::retry::Backoff;
 use crate::signal::{Signal, StopReason};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -56,6 +57,8 @@ struct Books {
     suspect: bool,
     deadlines: BinaryHeap<Reverse<(Instant, Key)>>,
     continuing: HashSet<String>,
+    /// How long failed jobs of a task wait that do not say it themselves.
+    backoff: HashMap<String, Backoff>,
     /// No more jobs are handed out.
     closed: bool,
 }
@@ -101,6 +104,7 @@ impl Board {
                 suspect: false,
                 deadlines: BinaryHeap::new(),
                 continuing: options.continue_on_lost_contact.iter().cloned().collect(),
+                backoff: options.backoff.clone(),
                 closed: false,
             }),
             stocked: Notify::new(),
@@ -151,7 +155,8 @@ impl Board {
             return;
         }
         let mut books = self.books();
-        for job in jobs {
+        for mut job in jobs {
+            job.ticket.task_backoff = books.backoff.get(&*job.ticket.task).copied();
             *books.leases.entry(job.ticket.token).or_default() += 1;
             books.slots.take(&job.ticket.queue);
             books.stock.push_back(job);
@@ -354,8 +359,15 @@ impl Board {
         stock.into_iter().map(|job| job.ticket).collect()
     }
 
-    /// The limit of a graceful stop is reached: running handlers are told, and their attempts
-    /// decided: they are given back.
+    /// The limit of a graceful stop is reached: running handlers are told. What they say counts.
+    pub(super) fn ask_to_stop(&self) {
+        for running in self.books().running.values() {
+            running.signal.raise(StopReason::Shutdown);
+        }
+    }
+
+    /// Running handlers are told to stop if they were not yet, and their attempts decided: they
+    /// are given back.
     pub(super) fn abandon(&self) -> Vec<Ticket> {
         let mut books = self.books();
         let mut abandoned = Vec::new();

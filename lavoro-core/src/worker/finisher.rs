@@ -9,6 +9,7 @@ use super::health::Observer;
 use super::notebook::Notebook;
 use crate::error::{ErrorKind, Result};
 use crate::job::{JobId, Ticket};
+use crate::limits::DELAY;
 use crate::outcome::{Outcome, Verdict};
 use crate::service::Patience;
 use crate::store::{Ending, Final, Return, Store};
@@ -236,7 +237,7 @@ impl Recorder {
 fn fix_delays(reports: &mut [Report]) {
     for (ticket, outcome, _) in reports {
         if let Outcome::Retry { delay: delay @ None, .. } = outcome {
-            let backoff = ticket.backoff.unwrap_or_default();
+            let backoff = ticket.backoff.or(ticket.task_backoff).unwrap_or_default();
             *delay = Some(backoff.delay(ticket.attempt, rand::random()));
         }
     }
@@ -275,7 +276,8 @@ fn give_back(ticket: &Ticket, outcome: &Outcome) -> Option<Return> {
         token: ticket.token,
         attempts: ticket.attempt - u32::from(!counted),
         suspect,
-        delay,
+        // What the database cannot count would be sent again for ever.
+        delay: delay.map(|delay| delay.min(DELAY)),
         failure,
         counted,
     })

@@ -24,6 +24,7 @@ mod tally;
 mod wake;
 
 pub use events::EventStream;
-pub use handlers::{IntoOutcome, Worker, WorkerBuilder};
+pub(crate) use handlers::Handlers;
+pub use handlers::{IntoOutcome, Next, Worker, WorkerBuilder};
 pub use health::Health;
 pub use pull::{Finish, PullWorker};

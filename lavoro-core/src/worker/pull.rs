@@ -63,6 +63,7 @@ pub struct PullWorker {
     stop: CancellationToken,
     observer: Observer,
     address: Option<SocketAddr>,
+    grace: Duration,
     parts: tokio::sync::Mutex<Option<Parts>>,
 }
 
@@ -159,6 +160,7 @@ impl PullWorker {
             stop: observer.stop.clone(),
             observer,
             address,
+            grace: options.grace,
             parts: tokio::sync::Mutex::new(Some(parts)),
         })
     }
@@ -212,6 +214,15 @@ impl PullWorker {
         }
     }
 
+    /// Takes this very job out of the waiting, to be handed out here, whatever else waits: for
+    /// tests. Answers whether it was waiting.
+    pub(crate) async fn take(&self, id: JobId) -> Result<bool> {
+        let jobs = self.store.take(id, Uuid::new_v4(), self.id()).await?;
+        let taken = !jobs.is_empty();
+        self.board.stock(jobs);
+        Ok(taken)
+    }
+
     /// Reports outcomes. Their slots are free at once; the answer, in the same order, comes when
     /// each is committed or known to be refused. Dropping the future does not take them back.
     pub async fn finish(&self, batch: Vec<Finish>) -> Vec<Verdict> {
@@ -239,7 +250,8 @@ impl PullWorker {
     }
 
     /// Stops: claims no more, waits for running handlers at most as long as `timeout`, tells
-    /// those that still run to stop and hands their jobs back uncounted, and records every
+    /// those that still run to stop, gives them [`WorkerOptions::grace`] to do so, hands the jobs
+    /// of the rest back uncounted, and records every
     /// outcome, for which it takes up to 10 seconds more if the database does not answer: what
     /// cannot be recorded then is rescued by others. Answers whether all handlers had returned in time. Later calls do nothing.
     pub async fn stop(&self, timeout: Duration) -> bool {
@@ -255,6 +267,8 @@ impl PullWorker {
         self.release(self.board.close());
         let drained = tokio::time::timeout_at(limit, self.drained()).await.is_ok();
         if !drained {
+            self.board.ask_to_stop();
+            let _ = tokio::time::timeout(self.grace, self.drained()).await;
             self.release(self.board.abandon());
         }
         if let Some(maintenance) = parts.maintenance {

@@ -56,6 +56,7 @@ impl Ear {
 
 impl Step for Ear {
     const NAME: &'static str = "listening";
+    const LISTENS: bool = true;
 
     /// One message. It never waits longer than a while, so that a stop is noticed, and a
     /// half-open connection replaced.

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 /// How much of stdout is kept.
 const STDOUT_BYTES: usize = 2 << 20;
 /// How long pipes may stay open after the command has exited, if another process holds them.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// `EX_DATAERR` of sysexits.h: the job can never succeed.
 const FOR_GOOD: i32 = 65;
 /// `EX_TEMPFAIL` of sysexits.h: not now.
@@ -69,21 +69,30 @@ async fn attend(mut leader: Leader, job: &Job) -> Outcome {
         let talk = async {
             tokio::join!(feed, pipes::read(stdout, &mut said), pipes::read(stderr, &mut complained))
         };
-        tokio::pin!(talk);
+        let ended = leader.wait(told(job));
+        tokio::pin!(talk, ended);
         tokio::select! {
-            status = leader.wait() => {
+            status = &mut ended => {
                 if tokio::time::timeout(LINGER, talk).await.is_err() {
                     tracing::warn!(job = job.id(), "killing what the command has left running");
                 }
                 status
             }
-            _ = &mut talk => leader.wait().await,
+            _ = &mut talk => ended.await,
         }
     };
     leader.clean_up();
     match status {
         Ok(status) => judge(status, &said.text(), &mut complained),
         Err(error) => Outcome::retry(format!("the command's end is not known: {error}")),
+    }
+}
+
+/// Waits until the worker's limit for a stop is reached. Every other reason to stop drops the
+/// attempt: nobody waits for its outcome.
+async fn told(job: &Job) {
+    if job.stopped().await != StopReason::Shutdown {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::process::Child;
 use tokio::sync::Notify;
 
 /// How long a group has between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// The groups that live.
 #[derive(Debug, Default)]
@@ -83,11 +83,25 @@ impl Leader {
         self.child.as_mut()
     }
 
-    /// Waits until the process has exited.
-    pub(super) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+    /// Waits until the process has exited. When `told` is done, its group is told to end
+    /// (SIGTERM), and killed if it does not.
+    pub(super) async fn wait(
+        &mut self,
+        told: impl Future<Output = ()>,
+    ) -> std::io::Result<ExitStatus> {
+        let group = self.group;
         let Some(child) = &mut self.child else {
             return Err(std::io::Error::other("it has been waited for"));
         };
+        tokio::select! {
+            biased;
+            status = child.wait() => return status,
+            () = told => send(group, Signal::SIGTERM),
+        }
+        if let Ok(status) = tokio::time::timeout(GRACE, child.wait()).await {
+            return status;
+        }
+        send(group, Signal::SIGKILL);
         child.wait().await
     }
 

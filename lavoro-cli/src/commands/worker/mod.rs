@@ -18,6 +18,11 @@ use std::time::Duration;
 /// How many jobs of a queue run at once unless told otherwise.
 const CONCURRENCY: u32 = 10;
 
+/// How long jobs are held back when the worker stops, so that each command is gone before another
+/// worker may start the next: it takes no longer to kill it.
+const GRACE: Duration =
+    group::GRACE.saturating_add(exec::LINGER).saturating_add(Duration::from_secs(1));
+
 const HELP: &str = "\
 The command gets the payload as JSON on stdin and runs in `sh -c`. In its environment:
   LAVORO_JOB_ID, LAVORO_JOB_TOKEN, LAVORO_TASK, LAVORO_QUEUE, LAVORO_ATTEMPT, LAVORO_MAX_ATTEMPTS
@@ -34,7 +39,7 @@ its timeout, or the worker has to stop, the group gets SIGTERM, and SIGKILL 5 se
 a command leaves running in its group is killed when it exits.
 
 SIGINT or SIGTERM: no more jobs are claimed, running commands may end within --stop-timeout, the
-rest is stopped and handed back. A second one: at once.
+rest is stopped, and each job handed back when its command has ended. A second one: at once.
 
 Examples:
   lavoro worker --exec greet='jq -r .name'
@@ -82,7 +87,7 @@ impl WorkerArgs {
     }
 
     fn builder(&self, lavoro: &Lavoro, groups: &Arc<Groups>) -> WorkerBuilder {
-        let mut builder = Worker::builder(lavoro);
+        let mut builder = Worker::builder(lavoro).grace(GRACE);
         for (queue, concurrency, weight) in self.served() {
             builder = builder.weighted_queue(queue, concurrency, weight);
         }
