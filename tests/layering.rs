@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("embedded", &[]),
     ("signal", &[]),
     ("json", &["limits"]),
+    ("retention", &["limits"]),
     ("retry", &[]),
     ("outcome", &["json", "limits"]),
     ("job", &["retry", "signal"]),
@@ -20,8 +21,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("options", &["job", "limits"]),
     ("runtime", &[]),
     ("service", &[]),
-    ("store", &["job", "new_job", "outcome", "retry", "signal"]),
-    ("maintenance", &["clock", "options", "outcome", "service", "store"]),
+    ("store", &["job", "new_job", "outcome", "retention", "retry", "signal"]),
+    ("maintenance", &["clock", "options", "outcome", "retention", "service", "store"]),
     (
         "client",
         &[
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "maintenance",
             "new_job",
             "options",
+            "retention",
             "runtime",
             "service",
             "store",
@@ -54,7 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that know neither tokio's runtime nor the database.
-const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options"];
+const PURE: &[&str] = &["error", "limits", "json", "retention", "retry", "outcome", "job", "new_job", "options"];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")

@@ -28,7 +28,7 @@
 //! ```
 //!
 //! Modules depend on each other in one direction: `error job json limits new_job options
-//! outcome retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! outcome retention retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← this list. A test holds them to it.
 
 mod client;
@@ -42,6 +42,7 @@ mod maintenance;
 mod new_job;
 mod options;
 mod outcome;
+mod retention;
 mod retry;
 mod runtime;
 mod service;
@@ -58,6 +59,7 @@ pub use json::Json;
 pub use new_job::NewJob;
 pub use options::{ConnectOptions, OnLostContact, Timing, WorkerOptions};
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
+pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use store::{JobFilter, QueueInfo};

@@ -18,6 +18,7 @@ mod lost_contact;
 mod maintenance;
 mod migrations;
 mod order;
+mod retention;
 mod sql_interface;
 mod statements;
 mod transactions;

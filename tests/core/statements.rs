@@ -11,7 +11,7 @@ const SESSION: &str = "set enable_seqscan = off; set jit = off; \
                        set plan_cache_mode = force_generic_plan";
 
 /// The hot statements, with parameters that stand for a worker's.
-const HOT: [(&str, &str); 7] = [
+const HOT: [(&str, &str); 9] = [
     (
         "claim",
         "(1::bigint, gen_random_uuid(), 'default'::text, 100::bigint, '{t}'::text[],
@@ -27,14 +27,30 @@ const HOT: [(&str, &str); 7] = [
     ("promote", "(100::bigint, null::timestamptz)"),
     (
         "prune",
-        "(0::bigint, 1000::bigint, 604800000::bigint, 2592000000::bigint, null::timestamptz)",
+        "(604800000::bigint, 604800000::bigint, 2592000000::bigint, 4096::bigint, 60000::bigint,
+          0::bigint, null::timestamptz)",
     ),
+    ("kept_note", ""),
+    ("sweep", "(2592000000::bigint)"),
     ("peek", "('{default}'::text[], '{t}'::text[], false)"),
     ("job_ended", "('{1,2}'::bigint[])"),
     ("next_due", ""),
 ];
 
-const TABLES: [&str; 5] = ["job", "ready", "scheduled", "outcome", "lease"];
+const TABLES: [&str; 12] = [
+    "job",
+    "ready",
+    "scheduled",
+    "outcome",
+    "lease",
+    "error",
+    "past_outcome",
+    "log",
+    "progress",
+    "checkpoint",
+    "expiry",
+    "cancel_request",
+];
 
 fn directory() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src/store/sql")

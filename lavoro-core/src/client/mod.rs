@@ -6,6 +6,7 @@ mod handle;
 mod hint;
 mod migrations;
 mod producer;
+mod retention;
 mod target;
 mod wait;
 

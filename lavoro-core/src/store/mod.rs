@@ -12,6 +12,7 @@ mod inspect;
 mod listen;
 mod maintain;
 mod migrate;
+mod retention;
 mod rows;
 mod statements;
 mod workers;
