@@ -215,10 +215,21 @@ create table lavoro.tally (
 -- How long ended jobs are kept, where it is not the default.
 create table lavoro.retention (
     task      text collate "C" primary key, -- empty: every task without a row of its own
-    completed interval,                  -- null: the next more general
-    cancelled interval,
-    discarded interval
+    completed interval check (completed between interval '0' and interval '3650 days'),
+    cancelled interval check (cancelled between interval '0' and interval '3650 days'),
+    discarded interval check (discarded between interval '0' and interval '3650 days')
+    -- null: the next more general
 );
+
+-- Where ended jobs are, in blocks of 4096 ids, and when some of them may have been kept long
+-- enough. Only a hint, at most an hour old; docs/adr/0006-retention.md.
+create table lavoro.kept (
+    block  bigint primary key,           -- job ids >> 12
+    due_at timestamptz not null,
+    print  bigint not null               -- of the rules of retention that due_at goes by
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 500);
+
+create index kept_due_at on lavoro.kept (due_at);
 
 insert into lavoro.migration (version, name) values (1, 'tables');
 

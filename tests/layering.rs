@@ -56,7 +56,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that know neither tokio's runtime nor the database.
-const PURE: &[&str] = &["error", "limits", "json", "retention", "retry", "outcome", "job", "new_job", "options"];
+const PURE: &[&str] =
+    &["error", "limits", "json", "retention", "retry", "outcome", "job", "new_job", "options"];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")

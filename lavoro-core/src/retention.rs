@@ -70,7 +70,10 @@ impl Retention {
 
 impl Serialize for Retention {
     /// Times in milliseconds.
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
         let mut map = serializer.serialize_struct("Retention", 4)?;
         let millis = |span: Option<Duration>| {

@@ -308,8 +308,9 @@ async fn many_pruners_share_the_work() {
     for maintainer in maintainers {
         maintainer.close().await;
     }
-    let deadlocks: i64 =
-        database.one("select deadlocks from pg_stat_database where datname = current_database()").await;
+    let deadlocks: i64 = database
+        .one("select deadlocks from pg_stat_database where datname = current_database()")
+        .await;
     assert_eq!(deadlocks, 0);
     database.assert_sound().await;
 }
