@@ -1,6 +1,6 @@
 //! What may be written on the command line.
 
-use crate::commands::{bench, dev, enqueue, jobs, migrate, queues, worker};
+use crate::commands::{bench, dev, enqueue, jobs, migrate, queues, retention, worker};
 use crate::exit;
 use crate::globals::Globals;
 use clap::{Parser, Subcommand};
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Look at queues, pause and resume them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
+    /// See and set how long ended jobs are kept
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Measure this machine, in a database of the benchmark's own
     Bench(bench::BenchArgs),
 }

@@ -6,6 +6,7 @@ pub(crate) mod enqueue;
 pub(crate) mod jobs;
 pub(crate) mod migrate;
 pub(crate) mod queues;
+pub(crate) mod retention;
 pub(crate) mod worker;
 
 use crate::args::{Cli, Command};
@@ -34,6 +35,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Worker(args) => worker::run(globals, args).await,
         Command::Jobs(command) => jobs::run(globals, command, output).await,
         Command::Queues(command) => queues::run(globals, command, output).await,
+        Command::Retention(command) => retention::run(globals, command, output).await,
         Command::Bench(args) => bench::run(globals, &args, output).await,
     }
 }

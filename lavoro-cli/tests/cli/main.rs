@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod dev;
+mod retention;
 mod support;
 mod worker;
 
@@ -16,7 +17,7 @@ fn help_and_version() {
     assert!(help.stdout.contains("Exit codes:"), "{}", help.stdout);
     let version = lavoro(&["--version"]);
     assert_eq!(version.stdout.trim(), format!("lavoro {}", env!("CARGO_PKG_VERSION")));
-    for command in ["dev", "migrate", "enqueue", "worker", "jobs", "queues", "bench"] {
+    for command in ["dev", "migrate", "enqueue", "worker", "jobs", "queues", "retention", "bench"] {
         assert_eq!(lavoro(&[command, "--help"]).code, 0, "{command}");
     }
 }
