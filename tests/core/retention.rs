@@ -59,7 +59,27 @@ impl Hand {
 
     /// One step, `days` from now. `None`: nothing is due.
     async fn step(&mut self, print: i64, days: f64, limit: i64) -> Option<i64> {
-        let rows = sqlx::query(Self::sql("prune"))
+        self.send(Self::sql("prune"), print, days, limit).await
+    }
+
+    /// A step that has its snapshot and then waits for the advisory lock 7.
+    async fn held_step(&mut self, print: i64, days: f64) -> Option<i64> {
+        let AssertSqlSafe(sql) = Self::sql("prune");
+        let clock = "with clock as materialized (\n    select coalesce(";
+        assert!(sql.contains(clock), "prune.sql has changed: find the new place to wait at");
+        let held = "with clock as materialized (\n    \
+                    select coalesce(nullif((select pg_advisory_lock(7))::text, '')::timestamptz, ";
+        self.send(AssertSqlSafe(sql.replace(clock, held)), print, days, 1000).await
+    }
+
+    async fn send(
+        &mut self,
+        sql: AssertSqlSafe<String>,
+        print: i64,
+        days: f64,
+        limit: i64,
+    ) -> Option<i64> {
+        let rows = sqlx::query(sql)
             .bind(7 * 24 * 60 * MINUTE_MS)
             .bind(7 * 24 * 60 * MINUTE_MS)
             .bind(30 * 24 * 60 * MINUTE_MS)
@@ -386,6 +406,39 @@ async fn a_retried_job_stays_until_it_has_ended_again() {
     assert_eq!(hand.round(7.2).await.0, 1);
     let past: i64 = database.one("select count(*) from lavoro.past_outcome").await;
     assert_eq!(past, 0);
+}
+
+/// What commits between the snapshot of a step and its locks wins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_saw_an_old_state_deletes_nothing_that_has_changed() {
+    let database = Database::new().await;
+    end(&database, "t", 1, 1, 100).await;
+    let mut holder = PgConnection::connect(&database.url).await.unwrap();
+    holder.execute("select pg_advisory_lock(7)").await.unwrap();
+    let mut hand = Hand::new(&database).await;
+    hand.0.execute("set lock_timeout = 0").await.unwrap();
+    let print = hand.note().await;
+    let step = tokio::spawn(async move { hand.held_step(print, 8.0).await });
+    wait_for("the step to wait", async || {
+        let waits = "select count(*) from pg_locks
+                     where locktype = 'advisory' and not granted
+                       and database = (select oid from pg_database where datname = current_database())";
+        (database.one::<i64>(waits).await == 1).then_some(())
+    })
+    .await;
+    // One waits again, one has ended again, one is gone.
+    database
+        .run("select lavoro.retry(1); select lavoro.retry(2), lavoro.cancel(2); select lavoro.delete(3)")
+        .await;
+    holder.execute("select pg_advisory_unlock(7)").await.unwrap();
+    assert_eq!(step.await.unwrap(), Some(97));
+    let left: String = database
+        .one("select string_agg(id || ' ' || state, ', ' order by id) from lavoro.jobs")
+        .await;
+    assert_eq!(left, "1 available, 2 cancelled");
+    database.assert_sound().await;
+    // What was seen wrongly is looked at again in the next round.
+    assert_eq!(Hand::new(&database).await.round(8.01).await.0, 1);
 }
 
 /// Retries and deletions at full speed beside pruners: each job is either retried or gone.

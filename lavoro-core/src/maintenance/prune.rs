@@ -9,11 +9,12 @@ use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many jobs one step deletes at least and at most: it looks at one block.
-const JOBS: (i64, i64) = (16, 4096);
+/// How many jobs one step deletes at most, all of a block; after steps that took long, since
+/// payloads may be large or the server busy; and after failures.
+const JOBS: [i64; 3] = [4096, 256, 16];
 
-/// How long a step may take before the next one deletes fewer: payloads may be large.
-const LONG: Duration = Duration::from_millis(200);
+/// How long a step may take before the next one deletes fewer.
+const LONG: Duration = Duration::from_millis(500);
 
 /// Deletes old jobs block by block, in rounds: each ends when no block is due any more, or when
 /// another pruner is at work.
@@ -29,7 +30,7 @@ pub(crate) struct Pruner {
 
 impl Pruner {
     pub(crate) fn new(store: Arc<Store>, timing: Timing) -> Self {
-        Self { store, timing, round: None, jobs: JOBS.1 }
+        Self { store, timing, round: None, jobs: JOBS[0] }
     }
 
     async fn begin(&mut self) -> Result<i64> {
@@ -43,9 +44,15 @@ impl Pruner {
         Ok(print)
     }
 
-    /// Fewer after a step that took long, so that none runs into its deadline.
+    /// Fewer after a step that took long, so that none runs into its deadline; but a block is
+    /// looked at in every step, so not too few.
     fn adapt(&mut self, took: Duration) {
-        self.jobs = if took > LONG { self.jobs / 2 } else { self.jobs * 2 }.clamp(JOBS.0, JOBS.1);
+        let [most, few, _] = JOBS;
+        self.jobs = if took > LONG {
+            few.max(self.jobs / 2).min(self.jobs)
+        } else {
+            most.min(self.jobs * 2)
+        };
     }
 }
 
@@ -65,11 +72,11 @@ impl Step for Pruner {
         if pruned.deleted > 0 {
             tracing::debug!(jobs = pruned.deleted, "pruned ended jobs");
         }
-        Ok(took) // leaves room for others
+        Ok(took / 4) // leaves room for others
     }
 
     fn failed(&mut self) {
         self.round = None;
-        self.jobs = (self.jobs / 4).max(JOBS.0);
+        self.jobs = (self.jobs / 4).max(JOBS[2]);
     }
 }
