@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, Database};
 use crate::drain::median;
 use crate::{Result, setting};
 use sqlx::{AssertSqlSafe, Executor as _};
+use std::fmt::Write as _;
 use std::time::Instant;
 
 /// Ids of one partition.
@@ -134,7 +135,8 @@ fn partitions() -> String {
         .to_owned();
     for part in 0..PARTS {
         for table in ["job", "outcome"] {
-            sql += &format!(
+            let _ = write!(
+                sql,
                 "create table lavoro.{table}_{part} partition of lavoro.{table}
                  for values from ({}) to ({});",
                 part * PART,

@@ -7,6 +7,7 @@ use crate::drain::fill;
 use crate::{Result, setting};
 use lavoro_core::{ConnectOptions, Lavoro, Retention, Timing};
 use sqlx::{AssertSqlSafe, Row as _};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -92,7 +93,7 @@ async fn steady(cluster: &Cluster) -> Result<()> {
         dead = db.number(DEAD).await?;
     }
     println!("dead rows after autovacuum came by ({:.0?} later): {dead}", start.elapsed());
-    durations(cluster, "steady").await?;
+    durations(cluster, "steady")?;
     cluster.drop(db).await
 }
 
@@ -135,7 +136,8 @@ async fn sizes(db: &Database, passed: i64, start: Instant) -> Result<i64> {
         format!("{passed:9}  {:7.0}  {kept:7}  {dead:9}  {all:8}", start.elapsed().as_secs_f64());
     for table in TABLES {
         let size = format!("select pg_relation_size('lavoro.{table}') >> 20");
-        line += &format!("  {:1$}", db.number(&size).await?, table.len());
+        let size = db.number(&size).await?;
+        let _ = write!(line, "  {size:0$}", table.len());
     }
     println!("{line}");
     Ok(all)
@@ -197,7 +199,7 @@ async fn pruning(cluster: &Cluster) -> Result<()> {
             let after = work(&db, Duration::from_secs(15)).await?;
             report("15 s after pruning", after);
         }
-        durations(cluster, name).await?;
+        durations(cluster, name)?;
         cluster.drop(db).await?;
     }
     Ok(())
@@ -328,7 +330,7 @@ async fn vacuums(cluster: &Cluster) -> Result<()> {
 }
 
 /// How long the statements of pruning took, from the server's log.
-async fn durations(cluster: &Cluster, what: &str) -> Result<()> {
+fn durations(cluster: &Cluster, what: &str) -> Result<()> {
     let mut took = cluster.durations("-- Deletes up to $4 jobs")?;
     took.sort_by(f64::total_cmp);
     if let (Some(most), middle) = (took.last(), took.len() / 2) {

@@ -86,7 +86,7 @@ impl Hand {
             .bind(limit)
             .bind(MINUTE_MS)
             .bind(print)
-            .bind(chrono::Utc::now() + chrono::Duration::milliseconds((days * 86_400_000.0) as i64))
+            .bind(chrono::Utc::now() + DAY.mul_f64(days))
             .fetch_all(&mut self.0)
             .await
             .unwrap();
@@ -462,7 +462,8 @@ async fn retries_and_deletions_race_pruners() {
                 match sqlx::query(sql).bind(id).execute(&mut connection).await {
                     Ok(_) => done.push(id),
                     Err(error) => {
-                        let code = error.as_database_error().and_then(|e| e.code());
+                        let code =
+                            error.as_database_error().and_then(sqlx::error::DatabaseError::code);
                         assert_eq!(code.as_deref(), Some("LV012"), "{error}");
                     }
                 }

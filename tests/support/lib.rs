@@ -32,7 +32,6 @@ pub fn quick() -> Timing {
         scan: Duration::from_millis(100),
         poll: Duration::from_millis(50),
         prune: Duration::from_millis(200),
-        ..Timing::default()
     }
 }
 
