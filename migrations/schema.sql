@@ -224,7 +224,7 @@ create table lavoro.retention (
 -- Where ended jobs are, in blocks of 4096 ids, and when some of them may have been kept long
 -- enough. Only a hint, at most an hour old; docs/adr/0006-retention.md.
 create table lavoro.kept (
-    block  bigint primary key,           -- job ids >> 12
+    block  bigint primary key,           -- job ids >> 12; -1: when new blocks are looked for
     due_at timestamptz not null,
     print  bigint not null               -- of the rules of retention that due_at goes by
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 500);

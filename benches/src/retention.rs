@@ -169,7 +169,9 @@ async fn pruning(cluster: &Cluster) -> Result<()> {
         let (start, cpu, wal) = (Instant::now(), cluster.cpu(), db.wal().await?);
         let lavoro = maintainer(&db, Duration::from_secs(1)).await?;
         let last = 4096 + MILLION;
-        let left = format!("select count(*) from lavoro.kept where block < {last} >> 12");
+        let left = format!(
+            "select count(*) from lavoro.kept where block between 0 and ({last} - 1) >> 12"
+        );
         let mut seen = false;
         loop {
             let left = db.number(&left).await?;
@@ -272,7 +274,8 @@ async fn idle(cluster: &Cluster) -> Result<()> {
         let (start, cpu, mut steps) = (Instant::now(), cluster.cpu(), 0);
         for _ in 0..count {
             let note = include_str!("../../lavoro-core/src/store/sql/kept_note.sql");
-            let print: i64 = sqlx::query(note).fetch_one(&mut connection).await?.get("print");
+            let print: i64 =
+                sqlx::query(note).bind(0_i64).fetch_one(&mut connection).await?.get("print");
             loop {
                 let day = 86_400_000_i64;
                 let step = sqlx::query(include_str!("../../lavoro-core/src/store/sql/prune.sql"))

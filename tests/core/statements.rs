@@ -30,7 +30,7 @@ const HOT: [(&str, &str); 9] = [
         "(604800000::bigint, 604800000::bigint, 2592000000::bigint, 4096::bigint, 60000::bigint,
           0::bigint, null::timestamptz)",
     ),
-    ("kept_note", ""),
+    ("kept_note", "(60000::bigint)"),
     ("sweep", "(2592000000::bigint)"),
     ("peek", "('{default}'::text[], '{t}'::text[], false)"),
     ("job_ended", "('{1,2}'::bigint[])"),

@@ -39,7 +39,7 @@ impl Pruner {
         }
         let kept = Retention::BUILT_IN.spans().into_iter().filter_map(|(_, span)| span).max();
         self.store.sweep(kept.unwrap_or_default()).await?;
-        let print = self.store.note_kept().await?;
+        let print = self.store.note_kept(self.timing.prune).await?;
         self.round = Some(print);
         Ok(print)
     }

@@ -37,9 +37,9 @@ impl Store {
     }
 
     /// Notes which blocks hold ended jobs, and makes all due again after a change of the rules.
-    /// Answers the print of the rules.
-    pub(crate) async fn note_kept(&self) -> Result<i64> {
-        let row = self.fetch_one(self.query(&self.sql.kept_note)).await?;
+    /// Answers the print of the rules. Of all who ask, one in `pause` looks for blocks.
+    pub(crate) async fn note_kept(&self, pause: Duration) -> Result<i64> {
+        let row = self.fetch_one(self.query(&self.sql.kept_note).bind(whole(pause))).await?;
         Ok(row.get("print"))
     }
 

@@ -23,7 +23,7 @@ with clock as materialized (
     select k.block, k.block << 12 as low, (k.block + 1) << 12 as high
     from lavoro.kept k
     where k.block = (select c.block from lavoro.kept c
-                     where c.due_at <= (select now from clock)
+                     where c.due_at <= (select now from clock) and c.block >= 0
                      order by c.due_at limit 1)
       and k.due_at <= (select now from clock)
     for update skip locked
