@@ -18,7 +18,7 @@ create table lavoro.job (
     backoff      jsonb,                  -- null: the default
     metadata     jsonb,
     payload      jsonb not null
-) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Jobs that may run now, in packs of up to 64 that share queue, task, priority and attempt.
 -- A row is only ever inserted and deleted: whoever deletes it owns its jobs.
@@ -72,7 +72,7 @@ create table lavoro.outcome (
     attempt     smallint not null,
     state       smallint not null check (state between 1 and 3), -- completed, cancelled, discarded
     result      jsonb
-) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Most jobs complete: those that did not are few, and what people look for.
 create index outcome_unsuccessful on lavoro.outcome (state, job_id) where state <> 1;
@@ -87,7 +87,7 @@ create table lavoro.past_outcome (
     state       smallint not null,
     result      jsonb,
     primary key (job_id, finished_at)
-);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Attempts that did not succeed, one row each. The token names the execution.
 create table lavoro.error (
@@ -101,7 +101,7 @@ create table lavoro.error (
     kind       text not null,            -- failed, timeout, panicked, lost, cancelled, expired
     message    text not null,
     primary key (job_id, token)
-);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Running and past workers. beat_at is the only thing that a heartbeat writes.
 create table lavoro.worker (
@@ -184,7 +184,7 @@ create table lavoro.log (
     attempt   smallint not null,
     line      text not null,
     primary key (job_id, id)
-);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- What workers did, by minute: counts, and histograms of waiting and running times.
 create table lavoro.tally (
