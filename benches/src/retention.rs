@@ -169,18 +169,7 @@ async fn pruning(cluster: &Cluster) -> Result<()> {
         let (start, cpu, wal) = (Instant::now(), cluster.cpu(), db.wal().await?);
         let lavoro = maintainer(&db, Duration::from_secs(1)).await?;
         let last = 4096 + MILLION;
-        let left = format!(
-            "select count(*) from lavoro.kept where block between 0 and ({last} - 1) >> 12"
-        );
-        let mut seen = false;
-        loop {
-            let left = db.number(&left).await?;
-            seen |= left > 0;
-            if seen && left == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        emptied(&db, last).await?;
         let (seconds, cpu) = (start.elapsed().as_secs_f64(), cluster.cpu() - cpu);
         let wal = (db.wal().await? - wal) as f64 / MILLION as f64;
         stop.store(true, Ordering::Relaxed);
@@ -207,7 +196,22 @@ async fn pruning(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// `count` jobs that ended 8 days ago, from the id 4096.
+/// Waits until the blocks before the id `last` have been found, and emptied.
+async fn emptied(db: &Database, last: i64) -> Result<()> {
+    let left =
+        format!("select count(*) from lavoro.kept where block between 0 and ({last} - 1) >> 12");
+    let mut seen = false;
+    loop {
+        let left = db.number(&left).await?;
+        seen |= left > 0;
+        if seen && left == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// `count` jobs that ended 31 days ago, from the id 4096.
 pub(crate) async fn old(db: &Database, count: i64) -> Result<()> {
     let last = 4096 + count - 1;
     db.execute(&format!(
