@@ -266,7 +266,8 @@ fn commands_and_options_exist() {
         for line in lines.filter(|line| line.starts_with("lavoro ")) {
             let (mut command, options) = words(line);
             let Some(first) = command.first() else { continue };
-            let depth = if ["jobs", "queues"].contains(&first.as_str()) { 2 } else { 1 };
+            let depth =
+                if ["jobs", "queues", "retention"].contains(&first.as_str()) { 2 } else { 1 };
             command.truncate(depth);
             let help = help(&command);
             seen += 1;
@@ -318,6 +319,7 @@ fn every_limit_is_listed_as_it_is() {
         ("TAGS", limits::TAGS.to_string()),
         ("TIMEOUT", format!("{} days", days(*limits::TIMEOUT.end()))),
         ("DELAY", format!("{} days", days(limits::DELAY))),
+        ("RETENTION", format!("{} days", days(limits::RETENTION))),
         ("RUN_AT_YEARS", limits::RUN_AT_YEARS.end().to_string()),
         ("CONCURRENCY", limits::CONCURRENCY.end().to_string()),
         ("WEIGHT", limits::WEIGHT.end().to_string()),

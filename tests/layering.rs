@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("embedded", &[]),
     ("signal", &[]),
     ("json", &["limits"]),
+    ("retention", &["limits"]),
     ("retry", &[]),
     ("outcome", &["json", "limits"]),
     ("notes", &["json", "limits"]),
@@ -37,12 +38,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "new_job",
             "notes",
             "outcome",
+            "retention",
             "retry",
             "signal",
             "statistics",
         ],
     ),
-    ("maintenance", &["clock", "options", "outcome", "service", "store"]),
+    ("maintenance", &["clock", "options", "outcome", "retention", "service", "store"]),
     (
         "client",
         &[
@@ -55,6 +57,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "new_job",
             "notes",
             "options",
+            "retention",
             "runtime",
             "service",
             "statistics",
@@ -100,6 +103,7 @@ const PURE: &[&str] = &[
     "new_job",
     "options",
     "outcome",
+    "retention",
     "retry",
     "statistics",
 ];

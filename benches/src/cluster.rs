@@ -80,7 +80,8 @@ impl Cluster {
         let name = format!("bench{number}");
         let mut admin = self.options("postgres").connect_plain().await?;
         sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await?;
-        let database = Database { options: self.options(&name), name };
+        let socket = self.path().to_owned();
+        let database = Database { options: self.options(&name), name, socket };
         let mut connection = database.connect().await?;
         sqlx::raw_sql(include_str!("../../migrations/schema.sql")).execute(&mut connection).await?;
         Ok(database)
@@ -99,6 +100,19 @@ impl Cluster {
             .username("postgres")
             .database(database)
             .options(SESSION)
+    }
+
+    /// How many milliseconds the logged statements took that begin so; then forgets the log.
+    pub(crate) fn durations(&self, beginning: &str) -> Result<Vec<f64>> {
+        let path = self.path().join("log");
+        let log = fs::read_to_string(&path)?;
+        let took = log.lines().filter(|line| line.contains(beginning)).filter_map(|line| {
+            let (_, rest) = line.split_once("duration: ")?;
+            rest.split_once(" ms  execute")?.0.parse().ok()
+        });
+        let took = took.collect();
+        fs::File::create(&path)?; // the server appends
+        Ok(took)
     }
 
     /// Seconds of CPU that the server's processes have used, ended ones included.
@@ -144,6 +158,7 @@ impl ConnectPlain for PgConnectOptions {
 pub(crate) struct Database {
     options: PgConnectOptions,
     name: String,
+    socket: PathBuf,
 }
 
 impl Database {
@@ -162,6 +177,17 @@ impl Database {
         let mut connection = self.connect().await?;
         let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0))
+    }
+
+    /// The URL of the database. Every statement that a client sends there is logged with its
+    /// duration.
+    pub(crate) fn url(&self) -> String {
+        format!(
+            "postgres://postgres@localhost/{}?host={}&options=-c%20log_min_duration_statement%3D0\
+             %20-c%20log_parameter_max_length%3D0",
+            self.name,
+            self.socket.display()
+        )
     }
 
     /// How many bytes of WAL the server has written.

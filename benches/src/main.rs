@@ -2,7 +2,9 @@
 //! Every run fails unless each job was claimed exactly once.
 //!
 //! `cargo run --release -p lavoro-benches [-- NAME …]`: contention, shallow, life, pinned,
-//! floor, depth, strangers, tasks, bulk, commit, split; without a name, all of them.
+//! floor, depth, strangers, tasks, bulk, commit, split, retention; without a name, all of them.
+//!
+//! `retention` passes `JOBS` jobs through (`RATE` a second, `KEPT` of them kept at a time).
 //!
 //! `CLAIM_SQL` and `FINISH_SQL` name files with other statements: `split` then measures both in
 //! alternation. `JOBS`: jobs per run of `life`, `split` and `floor`; `ROUNDS`: repetitions; `DEEP`:
@@ -22,12 +24,14 @@ mod contention;
 mod depth;
 mod drain;
 mod life;
+mod partitions;
+mod retention;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "life",
     "split",
     "contention",
@@ -39,6 +43,7 @@ const ALL: [&str; 11] = [
     "commit",
     "bulk",
     "depth",
+    "retention",
 ];
 
 #[tokio::main(worker_threads = 2)]
@@ -71,6 +76,7 @@ async fn run(cluster: &cluster::Cluster, names: &[String]) -> Result<()> {
             "depth" => depth::waiting(cluster).await?,
             "strangers" => depth::strangers(cluster).await?,
             "tasks" => depth::tasks(cluster).await?,
+            "retention" => retention::all(cluster).await?,
             "bulk" => bulk::compare(cluster).await?,
             _ => return Err(format!("there is no bench {name}: {}", ALL.join(", ")).into()),
         }

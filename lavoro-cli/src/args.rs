@@ -1,7 +1,8 @@
 //! What may be written on the command line.
 
 use crate::commands::{
-    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, top, worker, workers,
+    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, retention, top,
+    worker, workers,
 };
 use crate::exit;
 use crate::globals::Globals;
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     Workers(workers::WorkersCommand),
     /// Print figures of all queues and workers for Prometheus
     Metrics(metrics::MetricsArgs),
+    /// See and set how long ended jobs are kept
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Measure this machine, in a database of the benchmark's own
     Bench(bench::BenchArgs),
 }

@@ -42,7 +42,7 @@
 //! # Layers
 //!
 //! Modules depend on each other in one direction: `error job json limits new_job notes
-//! options outcome retry signal trace` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! options outcome retention retry signal trace` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← `testing` ← this list. A test holds them to it.
 
 mod client;
@@ -61,6 +61,7 @@ mod new_job;
 mod notes;
 mod options;
 mod outcome;
+mod retention;
 mod retry;
 mod runtime;
 mod service;
@@ -83,6 +84,7 @@ pub use new_job::NewJob;
 pub use notes::{LogLine, ProgressUpdate};
 pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOptions};
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
+pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};

@@ -43,6 +43,8 @@ pub const TIMEOUT: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_hours(14 * 24);
 /// How long a job may be delayed: 3650 days.
 pub const DELAY: Duration = Duration::from_hours(3650 * 24);
+/// How long ended jobs may be kept: 3650 days.
+pub const RETENTION: Duration = DELAY;
 /// The years that `run_at` may lie in.
 pub const RUN_AT_YEARS: RangeInclusive<i32> = 1970..=9999;
 /// How many jobs of one queue a worker may run at once.

@@ -113,19 +113,14 @@ pub struct Timing {
     /// How often an idle worker looks for jobs, and maintenance for due ones. Default: 200 ms,
     /// which bounds the pick-up of jobs that come without a hint.
     pub poll: Duration,
-    /// How often old jobs are pruned. Default: 60 s.
+    /// How often ended jobs are pruned that have been kept long enough. Default: 60 s.
     pub prune: Duration,
     /// How often a worker records what it has done, for statistics. Default: 10 s.
     pub tally: Duration,
-    /// How long completed and cancelled jobs are kept, at most 3650 days. Default: 7 days.
-    pub keep_completed: Duration,
-    /// How long discarded jobs are kept, at most 3650 days. Default: 30 days.
-    pub keep_discarded: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        let day = Duration::from_hours(24);
         Self {
             heartbeat: Duration::from_secs(3),
             lease: Duration::from_secs(15),
@@ -133,8 +128,6 @@ impl Default for Timing {
             poll: Duration::from_millis(200),
             prune: Duration::from_mins(1),
             tally: Duration::from_secs(10),
-            keep_completed: 7 * day,
-            keep_discarded: 30 * day,
         }
     }
 }
@@ -148,10 +141,7 @@ impl Timing {
         limits::check_range("scan", &self.scan, &(tick..=long))?;
         limits::check_range("poll", &self.poll, &(tick..=long))?;
         limits::check_range("prune", &self.prune, &(tick..=long))?;
-        limits::check_range("tally", &self.tally, &(tick..=long))?;
-        let kept = Duration::ZERO..=limits::DELAY;
-        limits::check_range("keep_completed", &self.keep_completed, &kept)?;
-        limits::check_range("keep_discarded", &self.keep_discarded, &kept)
+        limits::check_range("tally", &self.tally, &(tick..=long))
     }
 
     /// After how long without contact a worker gives its jobs up: 4/5 of a lease.

@@ -18,7 +18,7 @@ create table lavoro.job (
     backoff      jsonb,                  -- null: the default
     metadata     jsonb,
     payload      jsonb not null
-) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Jobs that may run now, in packs of up to 64 that share queue, task, priority and attempt.
 -- A row is only ever inserted and deleted: whoever deletes it owns its jobs.
@@ -72,7 +72,7 @@ create table lavoro.outcome (
     attempt     smallint not null,
     state       smallint not null check (state between 1 and 3), -- completed, cancelled, discarded
     result      jsonb
-) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Most jobs complete: those that did not are few, and what people look for.
 create index outcome_unsuccessful on lavoro.outcome (state, job_id) where state <> 1;
@@ -87,7 +87,7 @@ create table lavoro.past_outcome (
     state       smallint not null,
     result      jsonb,
     primary key (job_id, finished_at)
-);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Attempts that did not succeed, one row each. The token names the execution.
 create table lavoro.error (
@@ -101,7 +101,7 @@ create table lavoro.error (
     kind       text not null,            -- failed, timeout, panicked, lost, cancelled, expired
     message    text not null,
     primary key (job_id, token)
-);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- Running and past workers. beat_at is the only thing that a heartbeat writes.
 create table lavoro.worker (
@@ -184,7 +184,7 @@ create table lavoro.log (
     attempt   smallint not null,
     line      text not null,
     primary key (job_id, id)
-);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 
 -- What workers did, in slices of about a minute: counts, and histograms of waiting and running
 -- times. Of worker 0 are rows of an hour for what is older than that (the slice is the number of the
@@ -211,7 +211,18 @@ create index tally_begun_at on lavoro.tally (begun_at);
 -- How long ended jobs are kept, where it is not the default.
 create table lavoro.retention (
     task      text collate "C" primary key, -- empty: every task without a row of its own
-    completed interval,                  -- null: the next more general
-    cancelled interval,
-    discarded interval
+    completed interval check (completed between interval '0' and interval '3650 days'),
+    cancelled interval check (cancelled between interval '0' and interval '3650 days'),
+    discarded interval check (discarded between interval '0' and interval '3650 days')
+    -- null: the next more general
 );
+
+-- Where ended jobs are, in blocks of 4096 ids, and when some of them may have been kept long
+-- enough. Only a hint, at most an hour old; docs/adr/0006-retention.md.
+create table lavoro.kept (
+    block  bigint primary key,           -- job ids >> 12; -1: when new blocks are looked for
+    due_at timestamptz not null,
+    print  bigint not null               -- of the rules of retention that due_at goes by
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 500);
+
+create index kept_due_at on lavoro.kept (due_at);

@@ -4,7 +4,7 @@ drop function if exists lavoro.has_worker, lavoro.follow_up, lavoro.expire, lavo
     lavoro.delete, lavoro.edit, lavoro.retry, lavoro.cancel, lavoro.put, lavoro.withdraw, lavoro.complete,
     lavoro.enqueue, lavoro.enqueue_unique, lavoro.enqueue_as, lavoro.take_key, lavoro.check_backoff, lavoro.due_at, lavoro.check_instant,
     lavoro.check_range, lavoro.check_json, lavoro.check_name;
-drop table if exists lavoro.retention, lavoro.tally, lavoro.log, lavoro.checkpoint,
+drop table if exists lavoro.kept, lavoro.retention, lavoro.tally, lavoro.log, lavoro.checkpoint,
     lavoro.progress, lavoro.expiry, lavoro.cancel_request, lavoro.unique_key, lavoro.queue, lavoro.producer,
     lavoro.worker, lavoro.error, lavoro.past_outcome, lavoro.outcome, lavoro.lease,
     lavoro.scheduled, lavoro.ready, lavoro.job, lavoro.migration;

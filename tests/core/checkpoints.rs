@@ -2,7 +2,8 @@
 //! attempt that is not the job's current one any more.
 
 use lavoro_core::{
-    Finish, Job, Lavoro, NewJob, Outcome, PullWorker, Timing, Worker, WorkerOptions, limits,
+    Finish, Job, Lavoro, NewJob, Outcome, PullWorker, Retention, Timing, Worker, WorkerOptions,
+    limits,
 };
 use lavoro_tests::{Database, Proxy, Quick as _, Spec, WorkerProcess, quick, wait_for};
 use nix::sys::signal::Signal;
@@ -289,7 +290,9 @@ async fn a_lost_reply_is_no_lost_checkpoint() {
 async fn what_was_said_goes_with_its_job() {
     let database = Database::new().await;
     let lavoro = database.lavoro().await;
-    let timing = Timing { keep_completed: Duration::ZERO, ..quick() };
+    let kept = Retention { completed: Some(Duration::ZERO), ..Retention::default() };
+    lavoro.set_retention(kept).await.unwrap();
+    let timing = quick();
     let worker = Worker::builder(&lavoro)
         .handler("t", |job: Job| async move {
             job.log("a line");

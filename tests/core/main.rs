@@ -29,6 +29,7 @@ mod note_faults;
 mod notes;
 mod order;
 mod pooler;
+mod retention;
 mod sharing;
 mod sql_calls;
 mod sql_interface;

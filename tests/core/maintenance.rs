@@ -1,4 +1,4 @@
-//! Promoting, rescuing and pruning, by any number of processes at once.
+//! Promoting and rescuing, by any number of processes at once.
 
 use lavoro_core::{ConnectOptions, JobState, Lavoro, NewJob, Outcome, Timing, Worker};
 use lavoro_tests::{Database, Quick as _, quick, wait_for};
@@ -61,42 +61,6 @@ async fn a_client_without_a_worker_rescues_when_it_is_asked_to_maintain() {
     assert!(ended);
     database.assert_sound().await;
     maintainer.close().await;
-}
-
-/// Ended jobs go after their time, and nothing else does.
-#[tokio::test(flavor = "multi_thread")]
-async fn ended_jobs_are_pruned_after_their_time() {
-    let database = Database::new().await;
-    let lavoro = database.lavoro().await;
-    let worker = Worker::builder(&lavoro)
-        .handler("end", |job: lavoro_core::Job| async move {
-            match job.payload::<bool>() {
-                Ok(true) => Outcome::complete(),
-                _ => Outcome::fail("no"),
-            }
-        })
-        .quick()
-        .start()
-        .await
-        .unwrap();
-    let jobs = (0..20).map(|n| NewJob::new("end", n % 2 == 0));
-    for job in lavoro.enqueue_many(jobs).await.unwrap() {
-        job.result(LONG).await.unwrap();
-    }
-    let waiting = lavoro.enqueue(NewJob::new("later", 1)).await.unwrap();
-    worker.stop(LONG).await;
-    let timing = Timing { keep_completed: Duration::ZERO, keep_discarded: LONG, ..quick() };
-    let maintainer = maintainer(&database, timing).await;
-    let count = || database.one::<i64>("select count(*) from lavoro.job");
-    wait_for("completed jobs to be pruned", async || (count().await == 11).then_some(())).await;
-    let kept: i64 =
-        database.one("select count(*) from lavoro.jobs where state = 'discarded'").await;
-    assert_eq!(kept, 10, "discarded jobs are kept longer");
-    let errors: i64 = database.one("select count(*) from lavoro.error").await;
-    assert_eq!(errors, 10);
-    assert_eq!(waiting.info().await.unwrap().state, JobState::Available);
-    maintainer.close().await;
-    database.assert_sound().await;
 }
 
 /// A stop while the database does not answer ends all the same.

@@ -11,6 +11,7 @@ pub(crate) mod metrics;
 pub(crate) mod migrate;
 mod queue_stats;
 pub(crate) mod queues;
+pub(crate) mod retention;
 pub(crate) mod top;
 pub(crate) mod worker;
 pub(crate) mod workers;
@@ -51,6 +52,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Completions(args) => completions::run(&args, output),
         Command::Workers(command) => workers::run(globals, command, output).await,
         Command::Metrics(args) => metrics::run(globals, &args, output).await,
+        Command::Retention(command) => retention::run(globals, command, output).await,
         Command::Bench(args) => bench::run(globals, &args, output).await,
     }
 }

@@ -7,6 +7,7 @@ mod dev;
 mod doctor;
 mod figures;
 mod logs;
+mod retention;
 mod support;
 mod top;
 mod worker;

@@ -7,6 +7,7 @@ mod handle;
 mod hint;
 mod migrations;
 mod producer;
+mod retention;
 mod statistics;
 mod target;
 mod transaction;

@@ -1,4 +1,4 @@
-//! Promoting, finding the silent, pruning.
+//! Promoting, finding the silent, sweeping.
 
 use super::Store;
 use crate::error::Result;
@@ -27,14 +27,6 @@ pub(crate) struct SilentWorker {
     pub(crate) lease: Duration,
     /// Whether that is longer ago than its lease, by the server's clock.
     pub(crate) silent: bool,
-}
-
-/// What one step of pruning did.
-#[derive(Debug)]
-pub(crate) struct Pruned {
-    pub(crate) deleted: i64,
-    /// Where to go on; `None`: the walk is at its end.
-    pub(crate) next: Option<i64>,
 }
 
 impl Store {
@@ -90,32 +82,11 @@ impl Store {
         self.execute(query).await
     }
 
-    /// Deletes ended jobs that have been kept long enough, among the next `limit` after `after`.
-    pub(crate) async fn prune(
-        &self,
-        after: i64,
-        limit: i64,
-        keep: (Duration, Duration),
-        now: Option<DateTime<Utc>>,
-    ) -> Result<Pruned> {
-        let whole = |keep: Duration| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-        let query = self
-            .query(&self.sql.prune)
-            .bind(after)
-            .bind(limit)
-            .bind(whole(keep.0))
-            .bind(whole(keep.1))
-            .bind(now);
-        let row = self.fetch_one(query).await?;
-        let (looked, last): (i64, Option<i64>) = (row.get("looked"), row.get("last"));
-        let young = row.get::<Option<bool>, _>("young").unwrap_or(false);
-        Ok(Pruned { deleted: row.get("deleted"), next: last.filter(|_| looked == limit && !young) })
-    }
-
-    /// Deletes rows that only served their time.
-    pub(crate) async fn sweep(&self, keep_workers: Duration) -> Result<()> {
-        let keep = i64::try_from(keep_workers.as_millis()).unwrap_or(i64::MAX);
-        let query = self.query(&self.sql.sweep).bind(keep);
+    /// Deletes rows that only served their time. `kept`: how long jobs are kept if no rule keeps
+    /// them longer.
+    pub(crate) async fn sweep(&self, kept: Duration) -> Result<()> {
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        let query = self.query(&self.sql.sweep).bind(kept);
         self.execute(query).await
     }
 }

@@ -14,6 +14,7 @@ mod listen;
 mod maintain;
 mod migrate;
 mod notes;
+mod retention;
 mod rows;
 mod statements;
 mod tally;
