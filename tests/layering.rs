@@ -17,16 +17,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("outcome", &["json", "limits"]),
     ("job", &["retry", "signal"]),
     ("new_job", &["job", "json", "limits", "retry"]),
+    ("job_edit", &["json", "limits", "new_job"]),
     ("options", &["job", "limits"]),
     ("runtime", &[]),
     ("service", &[]),
-    ("store", &["job", "new_job", "outcome", "retry", "signal"]),
+    ("store", &["job", "job_edit", "new_job", "outcome", "retry", "signal"]),
     ("maintenance", &["clock", "options", "outcome", "service", "store"]),
     (
         "client",
         &[
             "embedded",
             "job",
+            "job_edit",
             "limits",
             "maintenance",
             "new_job",
@@ -54,7 +56,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that know neither tokio's runtime nor the database.
-const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options"];
+const PURE: &[&str] =
+    &["error", "limits", "json", "retry", "outcome", "job", "new_job", "job_edit", "options"];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")

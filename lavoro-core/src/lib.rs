@@ -27,8 +27,8 @@
 //! # }
 //! ```
 //!
-//! Modules depend on each other in one direction: `error job json limits new_job options
-//! outcome retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! Modules depend on each other in one direction: `error job job_edit json limits new_job
+//! options outcome retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← this list. A test holds them to it.
 
 mod client;
@@ -36,6 +36,7 @@ mod clock;
 pub mod embedded;
 mod error;
 mod job;
+mod job_edit;
 mod json;
 pub mod limits;
 mod maintenance;
@@ -54,11 +55,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use job::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
 };
+pub use job_edit::JobEdit;
 pub use json::Json;
 pub use new_job::NewJob;
 pub use options::{ConnectOptions, OnLostContact, Timing, WorkerOptions};
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
-pub use store::{JobFilter, QueueInfo};
+pub use store::{BulkOutcome, JobFilter, JobPage, QueueInfo};
 pub use worker::{Finish, IntoOutcome, PullWorker, Worker, WorkerBuilder};

@@ -49,19 +49,23 @@ declare
     j record;
     p record;
 begin
-    select queue, task, priority into j from lavoro.job where id = wanted;
     -- A claim or promotion may replace the pack between two looks: the job is then in another
-    -- one, or in a lease. Nothing else takes a job from the waiting, so look until it is found.
+    -- one, or in a lease. An edit may move it to another lane, so that is read anew as well.
+    -- Nothing else takes a job from the waiting, so look until it is found.
     for look in 1..100 loop
+        select queue, task, priority into j from lavoro.job where id = wanted;
+        exit when not found;
         -- All jobs of a pack lie in one block of 1024 ids, so the pack starts in the job's own.
         delete from lavoro.ready r
         where r.queue = j.queue and r.task = j.task and r.suspect in (false, true)
           and r.priority = j.priority and r.id between wanted >> 10 << 10 and wanted
           and wanted = any (r.jobs)
-        returning r.attempt, r.bytes, r.suspect, array_remove(r.jobs, wanted) as rest into p;
+        returning r.attempt, r.bytes / cardinality(r.jobs) as bytes, r.suspect,
+                  array_remove(r.jobs, wanted) as rest into p;
         if found then
             insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
-            select p.rest[1], j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
+            select p.rest[1], j.priority, p.bytes * cardinality(p.rest), p.attempt, p.suspect, j.queue,
+                   j.task, p.rest
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;
@@ -69,10 +73,12 @@ begin
         end if;
         delete from lavoro.scheduled s
         where s.id between wanted >> 10 << 10 and wanted and wanted = any (s.jobs)
-        returning s.attempt, s.bytes, s.suspect, s.run_at, array_remove(s.jobs, wanted) as rest into p;
+        returning s.attempt, s.bytes / cardinality(s.jobs) as bytes, s.suspect, s.run_at,
+                  array_remove(s.jobs, wanted) as rest into p;
         if found then
             insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-            select p.rest[1], p.run_at, j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
+            select p.rest[1], p.run_at, j.priority, p.bytes * cardinality(p.rest), p.attempt, p.suspect,
+                   j.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;
@@ -85,7 +91,9 @@ begin
             return;
         end if;
     end loop;
-    raise exception 'job % keeps moving: try again', wanted using errcode = '40001';
+    if j is not null then
+        raise exception 'job % keeps moving: try again', wanted using errcode = '40001';
+    end if;
 end
 $$;
 

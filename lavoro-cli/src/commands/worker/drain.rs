@@ -32,13 +32,27 @@ async fn has_work(lavoro: &Lavoro, args: &WorkerArgs) -> Result<bool> {
                     task: Some(exec.task.clone()),
                     queue: Some(queue.clone()),
                     limit: 1,
-                    before: None,
+                    ..JobFilter::default()
                 };
-                if !lavoro.jobs(filter).await?.is_empty() {
+                if exists(lavoro, filter).await? {
                     return Ok(true);
                 }
             }
         }
     }
     Ok(false)
+}
+
+/// Whether there is such a job.
+async fn exists(lavoro: &Lavoro, mut filter: JobFilter) -> Result<bool> {
+    loop {
+        let page = lavoro.jobs(filter.clone()).await?;
+        if !page.jobs.is_empty() {
+            return Ok(true);
+        }
+        if page.next.is_none() {
+            return Ok(false);
+        }
+        filter.before = page.next;
+    }
 }
