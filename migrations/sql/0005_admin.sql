@@ -32,7 +32,7 @@ begin
     if not found then
         raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
-    select w.attempts, w.suspect, w.due into w from lavoro.withdraw(job_id) w;
+    select x.attempts, x.suspect, x.due into w from lavoro.withdraw(job_id) x;
     if w.attempts is null then
         raise exception 'job % does not wait: it runs, or has ended', job_id using errcode = 'LV013';
     end if;
@@ -136,7 +136,7 @@ begin
     if j.expires_at is null or j.expires_at > at then
         return false;
     end if;
-    select w.attempts, w.suspect, w.due into w from lavoro.withdraw(job_id) w;
+    select x.attempts, x.suspect, x.due into w from lavoro.withdraw(job_id) x;
     if w.attempts is null then
         return false;
     elsif w.attempts > 0 and w.due is null then

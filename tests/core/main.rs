@@ -8,10 +8,13 @@
     reason = "a test ends by panicking, and tells its story in one piece"
 )]
 
+mod bulk;
 mod cancel;
+mod edit;
 mod enqueue;
 mod errors;
 mod faults;
+mod jobs;
 mod life;
 mod limits;
 mod lost_contact;

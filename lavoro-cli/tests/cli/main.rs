@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod dev;
+mod jobs;
 mod support;
 mod worker;
 
