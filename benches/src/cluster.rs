@@ -80,7 +80,9 @@ impl Cluster {
         let name = format!("bench{number}");
         let mut admin = self.options("postgres").connect_plain().await?;
         sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await?;
-        let database = Database { options: self.options(&name), name };
+        let directory = self.path().display().to_string().replace('/', "%2F");
+        let url = format!("postgres://postgres@{directory}/{name}");
+        let database = Database { options: self.options(&name), name, url };
         let mut connection = database.connect().await?;
         sqlx::raw_sql(include_str!("../../migrations/schema.sql")).execute(&mut connection).await?;
         Ok(database)
@@ -144,9 +146,15 @@ impl ConnectPlain for PgConnectOptions {
 pub(crate) struct Database {
     options: PgConnectOptions,
     name: String,
+    url: String,
 }
 
 impl Database {
+    /// How lavoro-core's own client reaches it.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A session with the settings of a client.
     pub(crate) async fn connect(&self) -> Result<PgConnection> {
         self.options.connect_plain().await

@@ -2,10 +2,11 @@
 //! Every run fails unless each job was claimed exactly once.
 //!
 //! `cargo run --release -p lavoro-benches [-- NAME …]`: contention, shallow, life, pinned,
-//! floor, depth, strangers, tasks, bulk, commit, split; without a name, all of them.
+//! floor, depth, strangers, tasks, bulk, commit, split, admin; without a name, all of them.
 //!
 //! `CLAIM_SQL` and `FINISH_SQL` name files with other statements: `split` then measures both in
-//! alternation. `JOBS`: jobs per run of `life`, `split` and `floor`; `ROUNDS`: repetitions; `DEEP`:
+//! alternation. `JOBS`: jobs per run of `life`, `split`, `floor` and `admin`; `MANY`: jobs
+//! that `admin` changes; `ROUNDS`: repetitions; `DEEP`:
 //! the depth that `depth` ends with; `KEEP`: for how many claims a claimer keeps its slack.
 
 #![allow(
@@ -15,6 +16,7 @@
     reason = "the numbers of a bench are small and positive"
 )]
 
+mod admin;
 mod bulk;
 mod client;
 mod cluster;
@@ -27,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "life",
     "split",
     "contention",
@@ -39,6 +41,7 @@ const ALL: [&str; 11] = [
     "commit",
     "bulk",
     "depth",
+    "admin",
 ];
 
 #[tokio::main(worker_threads = 2)]
@@ -71,6 +74,7 @@ async fn run(cluster: &cluster::Cluster, names: &[String]) -> Result<()> {
             "depth" => depth::waiting(cluster).await?,
             "strangers" => depth::strangers(cluster).await?,
             "tasks" => depth::tasks(cluster).await?,
+            "admin" => admin::operate(cluster).await?,
             "bulk" => bulk::compare(cluster).await?,
             _ => return Err(format!("there is no bench {name}: {}", ALL.join(", ")).into()),
         }

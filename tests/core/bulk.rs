@@ -120,6 +120,7 @@ async fn delete_leaves_nothing_but_what_runs() {
     lavoro.enqueue_many((0..600).map(|n| NewJob::new("t", n))).await.unwrap();
     lavoro.enqueue(NewJob::new("t", 1).unique_key("k").delay(LONG)).await.unwrap();
     let (worker, held) = holding(&lavoro, 100).await;
+    lavoro.pause_queue("default").await.unwrap(); // the worker shall claim no more
     let done = held.iter().take(90).map(|job| Finish {
         job: job.id(),
         token: job.token(),
@@ -143,7 +144,9 @@ async fn delete_leaves_nothing_but_what_runs() {
         token: job.token(),
         outcome: Outcome::complete(),
     });
-    assert!(worker.finish(done.collect()).await.iter().all(|v| *v == lavoro_core::Verdict::Accepted));
+    assert!(
+        worker.finish(done.collect()).await.iter().all(|v| *v == lavoro_core::Verdict::Accepted)
+    );
     worker.stop(LONG).await;
     assert_eq!(database.one::<i64>("select count(*) from lavoro.lease").await, 0);
     database.assert_sound().await;

@@ -1,8 +1,8 @@
 //! Changing and deleting one job.
 
 use lavoro_core::{
-    Finish, Job, JobEdit, JobHandle, JobState, Lavoro, NewJob, Outcome, PullWorker, Verdict, Worker,
-    WorkerOptions,
+    Finish, Job, JobEdit, JobHandle, JobState, Lavoro, NewJob, Outcome, PullWorker, Verdict,
+    Worker, WorkerOptions,
 };
 use lavoro_tests::{Database, Quick as _, quick, wait_for};
 use std::collections::HashMap;
@@ -196,7 +196,9 @@ async fn expire_ends_only_what_waits_for_its_first_attempt() {
     assert!(expire(&first).await);
     let info = first.info().await.unwrap();
     assert_eq!((info.state, &*info.errors[0].kind), (JobState::Cancelled, "expired"));
-    database.run("update lavoro.job set expires_at = now(); update lavoro.ready set attempt = 1").await;
+    database
+        .run("update lavoro.job set expires_at = now(); update lavoro.ready set attempt = 1")
+        .await;
     assert!(!expire(&later).await, "an attempt has counted");
     assert_eq!(later.info().await.unwrap().state, JobState::Available);
     database.assert_sound().await;

@@ -44,7 +44,9 @@ async fn mixed(database: &Database, lavoro: &Lavoro) -> PullWorker {
         for handle in handles.iter().skip(round).step_by(10) {
             handle.cancel().await.unwrap();
         }
-        database.run("select setval('lavoro.job_id_seq', nextval('lavoro.job_id_seq') + 700)").await;
+        database
+            .run("select setval('lavoro.job_id_seq', nextval('lavoro.job_id_seq') + 700)")
+            .await;
     }
     let options = WorkerOptions {
         queues: [("p".to_owned(), 150)].into(),

@@ -179,7 +179,8 @@ async fn crashes_of_the_server_lose_nothing_that_was_acknowledged() {
         let ids = || async {
             lavoro.jobs(lavoro_core::JobFilter { limit: 1, ..Default::default() }).await
         };
-        let before = wait_for("jobs", async || ids().await.ok()?.jobs.first().map(|job| job.id)).await;
+        let before =
+            wait_for("jobs", async || ids().await.ok()?.jobs.first().map(|job| job.id)).await;
         kill(Pid::from_raw(old.unwrap().cast_signed()), Signal::SIGQUIT).unwrap();
         wait_for("the server to be back", async || {
             (server.server_pid() != old).then_some(())?;

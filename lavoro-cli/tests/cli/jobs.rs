@@ -50,7 +50,8 @@ fn list_takes_every_filter() {
 #[test]
 fn show_tells_all() {
     let schema = Schema::new("jobs_show");
-    let args = ["--timeout", "90s", "--expires-at", "2999-01-31T09:00:00Z", "--on-discarded", "sorry"];
+    let args =
+        ["--timeout", "90s", "--expires-at", "2999-01-31T09:00:00Z", "--on-discarded", "sorry"];
     let id = schema.json(&[&["enqueue", "a"], &args[..]].concat())["id"].clone();
     let shown = schema.run(&["jobs", "show", id.as_str().unwrap()]).stdout;
     for line in

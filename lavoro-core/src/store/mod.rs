@@ -19,8 +19,8 @@ mod search;
 mod statements;
 mod workers;
 
-pub use bulk::BulkOutcome;
 pub(crate) use bulk::BulkAction;
+pub use bulk::BulkOutcome;
 pub(crate) use claim::{Claim, Claimed};
 pub(crate) use connect::StoreOptions;
 pub(crate) use enqueue::{Batch, KeyedAnswer};

@@ -88,9 +88,7 @@ impl Store {
         before: JobId,
         step: i64,
     ) -> Vec<super::Query> {
-        use JobState::{
-            Available, Cancelled, Completed, Discarded, Retrying, Running, Scheduled,
-        };
+        use JobState::{Available, Cancelled, Completed, Discarded, Retrying, Running, Scheduled};
         if states.is_empty() {
             return vec![self.query(&self.sql.search_all).bind(before).bind(step)];
         }

@@ -135,7 +135,9 @@ pub(super) async fn retry(lavoro: &Lavoro, args: RetryArgs, output: Output) -> R
         Ok((json!({"id": id.to_string(), "retried": true}), format!("Job {id} is available.")))
     };
     if args.jobs.ids.is_empty() && !args.jobs.which.is_empty() && !args.jobs.which.has_state() {
-        return Err(Failure::usage("say with --state which jobs to retry, as in --state discarded"));
+        return Err(Failure::usage(
+            "say with --state which jobs to retry, as in --state discarded",
+        ));
     }
     let all = async |filter| lavoro.retry_jobs(filter).await;
     let word = Words { done: "retried", states: &JobState::RETRYABLE };
@@ -162,7 +164,8 @@ pub(super) async fn edit(lavoro: &Lavoro, args: EditArgs, output: Output) -> Res
     };
     let all = async |filter| lavoro.edit_jobs(filter, edit()).await;
     let word = Words { done: "edited", states: &JobState::EDITABLE };
-    let jobs = Selection { ids: args.jobs.ids.clone(), which: args.jobs.which.clone(), ..args.jobs };
+    let jobs =
+        Selection { ids: args.jobs.ids.clone(), which: args.jobs.which.clone(), ..args.jobs };
     change(lavoro, jobs, word, one, all, output).await
 }
 
@@ -183,9 +186,7 @@ async fn change(
 ) -> Result<()> {
     match (jobs.ids.is_empty(), jobs.which.is_empty()) {
         (true, true) => Err(Failure::usage("say which jobs: their numbers, or --state, --task, …")),
-        (false, false) => {
-            Err(Failure::usage("numbers and filters are both given: pass one kind"))
-        }
+        (false, false) => Err(Failure::usage("numbers and filters are both given: pass one kind")),
         (false, true) if jobs.dry_run => {
             Err(Failure::usage("--dry-run counts jobs that match a filter: pass no numbers"))
         }
