@@ -662,6 +662,11 @@ begin
     if found then
         return (array['completed', 'cancelled', 'discarded'])[ended];
     end if;
+    -- Someone may have deleted it while we waited for its pack.
+    perform 1 from lavoro.job j where j.id = cancel.job_id;
+    if not found then
+        raise exception 'there is no job %', job_id using errcode = 'LV012';
+    end if;
     insert into lavoro.cancel_request as c (job_id, requested_at)
     values (cancel.job_id, clock_timestamp())
     on conflict do nothing;

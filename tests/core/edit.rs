@@ -175,6 +175,27 @@ async fn a_cancel_follows_a_job_that_an_edit_moves() {
     database.assert_sound().await;
 }
 
+/// A cancel that meets a delete finds no job, and leaves no wish behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_meets_a_delete_finds_no_job() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let handle = lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    let mut open = database.pool.begin().await.unwrap();
+    let delete = sqlx::query("select lavoro.delete($1)::text");
+    delete.bind(handle.id()).execute(&mut *open).await.unwrap();
+    let cancelling = tokio::spawn(async move { handle.cancel().await });
+    wait_for("the cancel to wait", async || {
+        let waiting = "select count(*) from pg_locks where not granted";
+        (database.one::<i64>(waiting).await > 0).then_some(())
+    })
+    .await;
+    open.commit().await.unwrap();
+    assert_eq!(cancelling.await.unwrap().unwrap_err().code(), "job_not_found");
+    assert_eq!(database.one::<i64>("select count(*) from lavoro.cancel_request").await, 0);
+    database.assert_sound().await;
+}
+
 /// Expiry of a retrying job puts it back where it was, in the lane that an edit has given it.
 #[tokio::test(flavor = "multi_thread")]
 async fn expire_ends_only_what_waits_for_its_first_attempt() {

@@ -11,7 +11,7 @@ const SESSION: &str = "set enable_seqscan = off; set jit = off; \
                        set plan_cache_mode = force_generic_plan";
 
 /// The hot statements, with parameters that stand for a worker's.
-const HOT: [(&str, &str); 7] = [
+const HOT: [(&str, &str); 14] = [
     (
         "claim",
         "(1::bigint, gen_random_uuid(), 'default'::text, 100::bigint, '{t}'::text[],
@@ -32,6 +32,17 @@ const HOT: [(&str, &str); 7] = [
     ("peek", "('{default}'::text[], '{t}'::text[], false)"),
     ("job_ended", "('{1,2}'::bigint[])"),
     ("next_due", ""),
+    ("search_all", "(1000::bigint, 2048::bigint)"),
+    ("search_outcome", "(1000::bigint, 2048::bigint, '{1}'::smallint[])"),
+    ("search_unsuccessful", "(1000::bigint, 2048::bigint, 3::smallint)"),
+    ("search_ready", "(1000::bigint, 1::bigint, null::text, null::text)"),
+    ("search_scheduled", "(1000::bigint, 1::bigint, null::text, null::text, true, true)"),
+    (
+        "search_match",
+        "('{1,2}'::bigint[], 't'::text, null::text, null::text, null::timestamptz,
+          null::timestamptz, 'x'::text, 50::bigint)",
+    ),
+    ("bulk_lock", "('{1,2}'::bigint[])"),
 ];
 
 const TABLES: [&str; 5] = ["job", "ready", "scheduled", "outcome", "lease"];

@@ -71,7 +71,8 @@ impl Store {
             let row = self.fetch_one(query).await?;
             looks.push(Look { ids: row.get("ids"), floor: row.get("floor") });
         }
-        let floor = looks.iter().filter_map(|look| look.floor).max();
+        // Numbers begin at 1.
+        let floor = looks.iter().filter_map(|look| look.floor).max().filter(|floor| *floor > 1);
         let mut ids: Vec<JobId> = looks.into_iter().flat_map(|look| look.ids).collect();
         ids.retain(|id| floor.is_none_or(|floor| *id >= floor));
         ids.sort_unstable_by(|a, b| b.cmp(a));

@@ -32,7 +32,7 @@ Examples:
   lavoro jobs cancel 4711 4712
   lavoro jobs cancel --queue mail --since 2h            counts them and does nothing
   lavoro jobs cancel --queue mail --since 2h --yes")]
-pub(super) struct CancelArgs {
+pub(crate) struct CancelArgs {
     #[command(flatten)]
     jobs: Selection,
 }
@@ -46,7 +46,7 @@ Examples:
   lavoro jobs retry --state discarded --error 'connection refused' --yes
 
 All that match can only be retried with a --state.")]
-pub(super) struct RetryArgs {
+pub(crate) struct RetryArgs {
     #[command(flatten)]
     jobs: Selection,
 }
@@ -57,7 +57,7 @@ pub(super) struct RetryArgs {
 Examples:
   lavoro jobs delete 4711
   lavoro jobs delete --state cancelled --until 7d --yes")]
-pub(super) struct DeleteArgs {
+pub(crate) struct DeleteArgs {
     #[command(flatten)]
     jobs: Selection,
 }
@@ -69,7 +69,7 @@ Examples:
   lavoro jobs edit 4711 --payload '{\"to\": \"ada@example.org\"}'
   lavoro jobs edit 4711 --priority 10 --delay 0
   lavoro jobs edit --task report --state available --to-queue slow --yes")]
-pub(super) struct EditArgs {
+pub(crate) struct EditArgs {
     #[command(flatten)]
     jobs: Selection,
     /// The new payload, as JSON

@@ -14,7 +14,7 @@ Examples:
   lavoro jobs list --state discarded --task send_email
   lavoro jobs list --error timeout --since 2h
   lavoro jobs list --limit 100 --before 4711            the page after the job 4711")]
-pub(super) struct ListArgs {
+pub(crate) struct ListArgs {
     #[command(flatten)]
     which: FilterArgs,
     /// How many at most
