@@ -295,6 +295,7 @@ fn every_limit_is_listed_as_it_is() {
         ("TIMEOUT", format!("{} days", days(*limits::TIMEOUT.end()))),
         ("DELAY", format!("{} days", days(limits::DELAY))),
         ("RUN_AT_YEARS", limits::RUN_AT_YEARS.end().to_string()),
+        ("PAGE", limits::PAGE.end().to_string()),
         ("CONCURRENCY", limits::CONCURRENCY.end().to_string()),
         ("SCHEMA_BYTES", limits::SCHEMA_BYTES.to_string()),
     ];
