@@ -85,8 +85,8 @@ impl Store {
         }
     }
 
-    /// Changes those of the jobs that are in one of the states still. Jobs that others hold are
-    /// left alone.
+    /// Changes those of the jobs that still wait, run, or have ended in one of the states. Jobs that
+    /// others hold are left alone.
     async fn try_chunk(
         &self,
         ids: &[JobId],
@@ -99,8 +99,12 @@ impl Store {
         let mut transaction = self.begin().await?;
         let lock = self.query(&self.sql.bulk_lock).bind(ids.to_vec());
         let held = numbers(transaction.fetch_all(lock).await?);
-        let names: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
-        let check = self.query(&self.sql.bulk_states).bind(held).bind(names);
+        let ends =
+            [(JobState::Completed, 1_i16), (JobState::Cancelled, 2), (JobState::Discarded, 3)];
+        let ended = ends.into_iter().filter(|(state, _)| states.contains(state));
+        let ended: Vec<i16> = ended.map(|(_, number)| number).collect();
+        let open = states.iter().any(|state| !state.is_final());
+        let check = self.query(&self.sql.bulk_states).bind(held).bind(ended).bind(open);
         let held = numbers(transaction.fetch_all(check).await?);
         let change = self.change(held, states, action);
         let changed: Vec<JobId> = transaction.fetch_one(change).await?.get("ids");
