@@ -321,6 +321,7 @@ fn every_limit_is_listed_as_it_is() {
         ("DELAY", format!("{} days", days(limits::DELAY))),
         ("RETENTION", format!("{} days", days(limits::RETENTION))),
         ("RUN_AT_YEARS", limits::RUN_AT_YEARS.end().to_string()),
+        ("PAGE", limits::PAGE.end().to_string()),
         ("CONCURRENCY", limits::CONCURRENCY.end().to_string()),
         ("WEIGHT", limits::WEIGHT.end().to_string()),
         ("SCHEMA_BYTES", limits::SCHEMA_BYTES.to_string()),

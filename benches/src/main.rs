@@ -2,12 +2,14 @@
 //! Every run fails unless each job was claimed exactly once.
 //!
 //! `cargo run --release -p lavoro-benches [-- NAME …]`: contention, shallow, life, pinned,
-//! floor, depth, strangers, tasks, bulk, commit, split, retention; without a name, all of them.
+//! floor, depth, strangers, tasks, bulk, commit, split, retention, admin; without a name, all of
+//! them.
 //!
 //! `retention` passes `JOBS` jobs through (`RATE` a second, `KEPT` of them kept at a time).
 //!
 //! `CLAIM_SQL` and `FINISH_SQL` name files with other statements: `split` then measures both in
-//! alternation. `JOBS`: jobs per run of `life`, `split` and `floor`; `ROUNDS`: repetitions; `DEEP`:
+//! alternation. `JOBS`: jobs per run of `life`, `split`, `floor` and `admin`; `MANY`: jobs
+//! that `admin` changes; `ROUNDS`: repetitions; `DEEP`:
 //! the depth that `depth` ends with; `KEEP`: for how many claims a claimer keeps its slack.
 
 #![allow(
@@ -17,6 +19,7 @@
     reason = "the numbers of a bench are small and positive"
 )]
 
+mod admin;
 mod bulk;
 mod client;
 mod cluster;
@@ -31,7 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const ALL: [&str; 12] = [
+const ALL: &[&str] = &[
     "life",
     "split",
     "contention",
@@ -44,6 +47,7 @@ const ALL: [&str; 12] = [
     "bulk",
     "depth",
     "retention",
+    "admin",
 ];
 
 #[tokio::main(worker_threads = 2)]
@@ -77,6 +81,7 @@ async fn run(cluster: &cluster::Cluster, names: &[String]) -> Result<()> {
             "strangers" => depth::strangers(cluster).await?,
             "tasks" => depth::tasks(cluster).await?,
             "retention" => retention::all(cluster).await?,
+            "admin" => admin::operate(cluster).await?,
             "bulk" => bulk::compare(cluster).await?,
             _ => return Err(format!("there is no bench {name}: {}", ALL.join(", ")).into()),
         }

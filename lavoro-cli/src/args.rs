@@ -52,7 +52,7 @@ pub(crate) enum Command {
     Enqueue(enqueue::EnqueueArgs),
     /// Run jobs with shell commands
     Worker(worker::WorkerArgs),
-    /// Look at jobs, retry and cancel them
+    /// Look at jobs; retry, cancel, edit and delete them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// Look at queues, pause and resume them
@@ -148,6 +148,10 @@ mod tests {
             &["worker", "--exec", "no-command"],
             &["jobs", "show", "one"],
             &["jobs", "list", "--state", "lost"],
+            &["jobs", "list", "--since", "yesterday"],
+            &["jobs", "cancel", "--task", "t", "--yes", "--dry-run"],
+            &["jobs", "edit", "1", "--delay", "1s", "--at", "2030-01-01T00:00:00Z"],
+            &["enqueue", "t", "--expires-in", "1s", "--expires-at", "2030-01-01T00:00:00Z"],
         ] {
             assert!(parse(line).is_err(), "{line:?}");
         }

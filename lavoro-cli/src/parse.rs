@@ -35,6 +35,15 @@ pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
         .map_err(|error| format!("{error}; expected RFC 3339, as in 2030-01-31T09:00:00Z"))
 }
 
+/// An instant in RFC 3339, or how long ago it was: `2h`, by this machine's clock.
+pub(crate) fn ago(text: &str) -> Result<DateTime<Utc>, String> {
+    let Ok(span) = duration(text) else {
+        return instant(text).map_err(|error| format!("{error}, or a time span, as in 2h"));
+    };
+    let span = chrono::TimeDelta::from_std(span).map_err(|_| "this is too long".to_owned())?;
+    Utc::now().checked_sub_signed(span).ok_or_else(|| "this is too long".to_owned())
+}
+
 /// A task and the command that runs it: `TASK=COMMAND`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Exec {
@@ -112,6 +121,16 @@ mod tests {
         assert_eq!(instant("2030-01-31T13:00:00+01:00"), Ok(noon));
         for text in ["2030-01-31T12:00:00", "tomorrow", ""] {
             assert!(instant(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_a_span_before_now() {
+        assert_eq!(ago("2030-01-31T12:00:00Z"), instant("2030-01-31T12:00:00Z"));
+        let two_hours = Utc::now() - ago("2h").unwrap();
+        assert!((7200..7260).contains(&two_hours.num_seconds()), "{two_hours}");
+        for text in ["", "yesterday", "-2h", "9223372036854775807ms"] {
+            assert!(ago(text).is_err(), "{text}");
         }
     }
 

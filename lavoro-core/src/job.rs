@@ -54,6 +54,24 @@ impl JobState {
         Self::Discarded,
     ];
 
+    /// The states in which a job can be cancelled; a running one is asked to stop.
+    pub const CANCELLABLE: [Self; 4] =
+        [Self::Scheduled, Self::Available, Self::Running, Self::Retrying];
+    /// The states in which a job can be retried, that is, made available now.
+    pub const RETRYABLE: [Self; 5] =
+        [Self::Scheduled, Self::Retrying, Self::Completed, Self::Cancelled, Self::Discarded];
+    /// The states in which a job can be deleted: all but `Running`.
+    pub const DELETABLE: [Self; 6] = [
+        Self::Scheduled,
+        Self::Available,
+        Self::Retrying,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Discarded,
+    ];
+    /// The states in which a job can be edited: it waits.
+    pub const EDITABLE: [Self; 3] = [Self::Scheduled, Self::Available, Self::Retrying];
+
     /// The state's name: `available`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -72,6 +90,12 @@ impl JobState {
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)
+    }
+
+    /// Whether the job waits: for its time, after a failed attempt, or for a worker.
+    #[must_use]
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Available | Self::Retrying)
     }
 }
 
@@ -340,6 +364,8 @@ pub struct JobInfo {
     pub metadata: Option<serde_json::Value>,
     /// Its unique key.
     pub unique_key: Option<String>,
+    /// How many milliseconds one attempt may take, if that is limited.
+    pub timeout_ms: Option<u32>,
     /// How far its handler says it has come.
     pub progress: Option<Progress>,
     /// When it is cancelled unless an attempt has begun.

@@ -41,7 +41,7 @@
 //!
 //! # Layers
 //!
-//! Modules depend on each other in one direction: `error job json limits new_job notes
+//! Modules depend on each other in one direction: `error job job_edit json limits new_job notes
 //! options outcome retention retry signal trace` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← `testing` ← this list. A test holds them to it.
 
@@ -53,6 +53,7 @@ mod error;
 mod event;
 mod histogram;
 mod job;
+mod job_edit;
 mod json;
 pub mod limits;
 mod maintenance;
@@ -79,6 +80,7 @@ pub use event::{Event, EventJob};
 pub use job::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
 };
+pub use job_edit::JobEdit;
 pub use json::Json;
 pub use new_job::NewJob;
 pub use notes::{LogLine, ProgressUpdate};
@@ -88,7 +90,7 @@ pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
-pub use store::{JobFilter, LogFilter, QueueInfo};
+pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo};
 pub use worker::{
     EventStream, Finish, Health, IntoOutcome, Next, PullWorker, Worker, WorkerBuilder,
 };

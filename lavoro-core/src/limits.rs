@@ -47,6 +47,8 @@ pub const DELAY: Duration = Duration::from_hours(3650 * 24);
 pub const RETENTION: Duration = DELAY;
 /// The years that `run_at` may lie in.
 pub const RUN_AT_YEARS: RangeInclusive<i32> = 1970..=9999;
+/// How many jobs a page may hold.
+pub const PAGE: RangeInclusive<u32> = 1..=10_000;
 /// How many jobs of one queue a worker may run at once.
 pub const CONCURRENCY: RangeInclusive<u32> = 1..=10_000;
 /// The weight of a queue among those of a worker.
@@ -84,7 +86,7 @@ pub fn check_tags(tags: &[String]) -> Result<()> {
             format!("number of tags is {}: it takes 0 to {TAGS}", tags.len()),
         ));
     }
-    tags.iter().try_for_each(|tag| check_name(ErrorKind::InvalidOption, "tag", tag, NAME_BYTES))
+    tags.iter().try_for_each(|tag| check_tag(tag))
 }
 
 /// Checks a number against the range it may take, naming the field.
@@ -100,6 +102,23 @@ pub fn check_range<T: PartialOrd + std::fmt::Debug>(
         ErrorKind::InvalidOption,
         format!("{field} is {value:?}: it takes {:?} to {:?}", range.start(), range.end()),
     ))
+}
+
+/// Checks a tag to look for.
+pub fn check_tag(tag: &str) -> Result<()> {
+    check_name(ErrorKind::InvalidOption, "tag", tag, NAME_BYTES)
+}
+
+/// Checks a text to look for in error messages.
+pub fn check_error_text(text: &str) -> Result<()> {
+    let complaint = if text.is_empty() || text.len() > ERROR_BYTES {
+        format!("error_contains has {} bytes: it takes 1 to {ERROR_BYTES}", text.len())
+    } else if text.contains('\0') {
+        "error_contains holds a NUL character".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InvalidOption, complaint))
 }
 
 fn check_name(kind: ErrorKind, field: &str, value: &str, max: usize) -> Result<()> {

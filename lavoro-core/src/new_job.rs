@@ -255,7 +255,8 @@ impl NewJob {
     }
 }
 
-fn check_due(due: Due) -> Result<()> {
+/// Holds the time that a job is due against its limits.
+pub(crate) fn check_due(due: Due) -> Result<()> {
     let complaint = match due {
         Due::Both => "run_at and delay are both given: pass one of them",
         Due::In(delay) if delay < 0 => "delay is negative",

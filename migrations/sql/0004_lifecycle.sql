@@ -49,19 +49,23 @@ declare
     j record;
     p record;
 begin
-    select queue, task, priority into j from lavoro.job where id = wanted;
     -- A claim or promotion may replace the pack between two looks: the job is then in another
-    -- one, or in a lease. Nothing else takes a job from the waiting, so look until it is found.
+    -- one, or in a lease. An edit may move it to another lane, so that is read anew as well.
+    -- Nothing else takes a job from the waiting, so look until it is found.
     for look in 1..100 loop
+        select queue, task, priority into j from lavoro.job where id = wanted;
+        exit when not found;
         -- All jobs of a pack lie in one block of 1024 ids, so the pack starts in the job's own.
         delete from lavoro.ready r
         where r.queue = j.queue and r.task = j.task and r.suspect in (false, true)
           and r.priority = j.priority and r.id between wanted >> 10 << 10 and wanted
           and wanted = any (r.jobs)
-        returning r.attempt, r.bytes, r.suspect, array_remove(r.jobs, wanted) as rest into p;
+        returning r.attempt, r.bytes / cardinality(r.jobs) as bytes, r.suspect,
+                  array_remove(r.jobs, wanted) as rest into p;
         if found then
             insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
-            select p.rest[1], j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
+            select p.rest[1], j.priority, p.bytes * cardinality(p.rest), p.attempt, p.suspect, j.queue,
+                   j.task, p.rest
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;
@@ -69,10 +73,12 @@ begin
         end if;
         delete from lavoro.scheduled s
         where s.id between wanted >> 10 << 10 and wanted and wanted = any (s.jobs)
-        returning s.attempt, s.bytes, s.suspect, s.run_at, array_remove(s.jobs, wanted) as rest into p;
+        returning s.attempt, s.bytes / cardinality(s.jobs) as bytes, s.suspect, s.run_at,
+                  array_remove(s.jobs, wanted) as rest into p;
         if found then
             insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-            select p.rest[1], p.run_at, j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
+            select p.rest[1], p.run_at, j.priority, p.bytes * cardinality(p.rest), p.attempt, p.suspect,
+                   j.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;
@@ -85,29 +91,38 @@ begin
             return;
         end if;
     end loop;
-    raise exception 'job % keeps moving: try again', wanted using errcode = '40001';
+    if j is not null then
+        raise exception 'job % keeps moving: try again', wanted using errcode = '40001';
+    end if;
 end
 $$;
 
--- Puts a job among the waiting that is in no place now; due later than now, it is scheduled.
-create function lavoro.put(job_id bigint, attempts smallint, suspect boolean, due timestamptz)
+-- Puts jobs that were withdrawn back to waiting, in packs. A suspect, or a job with a large
+-- payload, gets a pack of its own. A time that has come counts as none.
+create function lavoro.put_back(ids bigint[], attempts smallint[], suspects boolean[], dues timestamptz[])
 returns void
 language sql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
-    with later as (
+    with job as materialized (
+        select j.id, j.priority, j.queue, j.task, octet_length(j.payload::text) as bytes, u.attempt,
+               u.suspect, case when u.due > clock_timestamp() then u.due end as due
+        from unnest(ids, attempts, suspects, dues) as u (id, attempt, suspect, due)
+        join lavoro.job j on j.id = u.id
+    ), pack as materialized (
+        select min(id) as id, due, priority, sum(bytes)::integer as bytes, attempt, suspect, queue, task,
+               array_agg(id order by id) as jobs
+        from job
+        group by queue, task, priority, attempt, suspect, due, id >> 6,
+                 case when suspect or bytes > 16384 then id end
+    ), later as (
         insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-        select j.id, put.due, j.priority, octet_length(j.payload::text), put.attempts, put.suspect,
-               j.queue, j.task, array[j.id]
-        from lavoro.job j
-        where j.id = put.job_id and put.due > clock_timestamp()
-        returning id
+        select id, due, priority, bytes, attempt, suspect, queue, task, jobs
+        from pack where due is not null
     )
     insert into lavoro.ready (id, priority, bytes, attempt, suspect, queue, task, jobs)
-    select j.id, j.priority, octet_length(j.payload::text), put.attempts, put.suspect, j.queue,
-           j.task, array[j.id]
-    from lavoro.job j
-    where j.id = put.job_id and not exists (select from later)
+    select id, priority, bytes, attempt, suspect, queue, task, jobs
+    from pack where due is null
 $$;
 
 -- Cancels a job. Returns 'cancelled' for one that waited, 'requested' for one that runs (its
@@ -135,6 +150,11 @@ begin
     select o.state into ended from lavoro.outcome o where o.job_id = cancel.job_id;
     if found then
         return (array['completed', 'cancelled', 'discarded'])[ended];
+    end if;
+    -- Someone may have deleted it while we waited for its pack.
+    perform 1 from lavoro.job j where j.id = cancel.job_id;
+    if not found then
+        raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
     insert into lavoro.cancel_request as c (job_id, requested_at)
     values (cancel.job_id, clock_timestamp())
@@ -194,6 +214,7 @@ begin
             end if;
         end if;
     end if;
-    perform lavoro.put(job_id, attempts, coalesce(suspect, false), null);
+    perform lavoro.put_back(array[job_id], array[attempts], array[coalesce(suspect, false)],
+                            array[null::timestamptz]);
 end
 $$;

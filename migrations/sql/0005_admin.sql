@@ -1,13 +1,15 @@
 -- Changing jobs by hand, and what becomes of jobs without a worker.
 
--- Changes a job that waits; a null leaves its field as it is. Raises LV013 if the job runs or
--- has ended, or if another job holds its unique key in the new queue.
+-- Changes a job that waits; a null leaves its field as it is. Attempts, suspicion and, unless
+-- run_at or delay is given, the time it waits for stay. Raises LV013 if the job runs or has ended,
+-- or if another job holds its unique key in the new queue, and LV011 if that is not known yet.
 create function lavoro.edit(
     job_id   bigint,
     payload  jsonb default null,
     priority integer default null,
     run_at   timestamptz default null,
-    queue    text default null
+    queue    text default null,
+    delay    interval default null
 ) returns void
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
@@ -20,7 +22,8 @@ begin
     if payload is not null then
         perform lavoro.check_json('payload', payload, 1048576);
     end if;
-    perform lavoro.check_instant('run_at', run_at);
+    perform lavoro.due_at(run_at, delay);
+    run_at := coalesce(run_at, clock_timestamp() + delay);
     if queue is not null then
         perform lavoro.check_name('queue', queue, 255, 'LV002');
     end if;
@@ -42,9 +45,13 @@ begin
         exception when unique_violation then
             raise exception 'another job of queue % holds the unique key of job %', queue, job_id
                 using errcode = 'LV013';
+        when lock_not_available then
+            raise exception 'another transaction holds the unique key of job % in queue % and has not ended',
+                job_id, queue using errcode = 'LV011', hint = 'Try again when it has.';
         end;
     end if;
-    perform lavoro.put(job_id, held.attempts, held.suspect, coalesce(run_at, held.due));
+    perform lavoro.put_back(array[job_id], array[held.attempts], array[held.suspect],
+                            array[coalesce(run_at, held.due)]);
 end
 $$;
 
@@ -95,25 +102,36 @@ as $$
     delete from lavoro.job where id = any (jobs);
 $$;
 
--- Ends a waiting job that has expired at this time as cancelled, unless an attempt has counted.
+-- Ends a waiting job that has expired at this time as cancelled, unless an attempt has counted. A
+-- job that someone else is changing is left for later. Like edit and retry it locks the job first:
+-- the lane that it puts a job back into must not change meanwhile.
 create function lavoro.expire(job_id bigint, at timestamptz)
 returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
 declare
+    deadline timestamptz;
     held record;
 begin
-    delete from lavoro.expiry e where e.job_id = expire.job_id;
-    perform 1 from lavoro.job q where q.id = expire.job_id and q.expires_at <= at;
+    select q.expires_at into deadline
+    from lavoro.job q
+    where q.id = expire.job_id
+    for no key update skip locked;
     if not found then
+        delete from lavoro.expiry e
+        where e.job_id = expire.job_id and not exists (select from lavoro.job q where q.id = expire.job_id);
+        return false;
+    end if;
+    delete from lavoro.expiry e where e.job_id = expire.job_id;
+    if deadline is null or deadline > at then
         return false;
     end if;
     select w.attempts, w.suspect, w.due into held from lavoro.withdraw(expire.job_id) w;
     if held.attempts is null then
         return false;
     elsif held.attempts > 0 then
-        perform lavoro.put(job_id, held.attempts, held.suspect, held.due);
+        perform lavoro.put_back(array[job_id], array[held.attempts], array[held.suspect], array[held.due]);
         return false;
     end if;
     insert into lavoro.outcome (job_id, finished_at, attempt, state)

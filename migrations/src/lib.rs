@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     4 "lifecycle",
     5 "admin",
     6 "view",
+    7 "bulk",
 };
 
 /// The version that a database has once all of [`MIGRATIONS`] are applied.

@@ -1,7 +1,7 @@
 //! The doctor finds what was broken on purpose, names it, and only reads.
 
 use lavoro_core::embedded::{Embedded, EmbeddedOptions};
-use lavoro_core::{ConnectOptions, Finding, FindingStatus, Job, Lavoro, NewJob, Outcome, Worker};
+use lavoro_core::{ConnectOptions, Finding, FindingStatus, Job, Lavoro, NewJob, Worker};
 use lavoro_tests::{Database, PATIENCE, Quick as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use std::time::Duration;
@@ -251,30 +251,4 @@ async fn who_holds_up_vacuum_is_named() {
         connection.close().await.unwrap();
     }
     tokio::task::spawn_blocking(move || server.stop()).await.unwrap().unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_newest_failures_come_without_those_that_succeeded() {
-    let database = Database::new().await;
-    let lavoro = database.lavoro().await;
-    let worker = Worker::builder(&lavoro)
-        .quick()
-        .handler("pick", |job: Job| async move {
-            let good: bool = job.payload().unwrap();
-            if good { Outcome::complete() } else { Outcome::fail("no such thing") }
-        })
-        .start()
-        .await
-        .unwrap();
-    let wanted = [true, false, true, false, false, true].map(|good| NewJob::new("pick", good));
-    let jobs = lavoro.enqueue_many(wanted).await.unwrap();
-    for job in &jobs {
-        let _ = job.result(PATIENCE).await;
-    }
-    let failures = lavoro.recent_failures(2).await.unwrap();
-    let ids: Vec<_> = failures.iter().map(|job| job.id).collect();
-    assert_eq!(ids, [jobs[4].id(), jobs[3].id()]);
-    assert_eq!(failures[0].errors[0].message, "no such thing");
-    worker.stop(PATIENCE).await;
-    database.assert_sound().await;
 }

@@ -87,9 +87,9 @@ fn base64(encoded: &str) -> Vec<u8> {
 }
 
 /// An instant that the type cannot hold is refused before there is a job.
-fn instant(fields: &Fields) -> Result<Option<DateTime<Utc>>> {
-    let parse = |at: &str| at.parse().map_err(|_| Error::new(ErrorKind::InvalidTime, "run_at"));
-    text(fields, "run_at").map(parse).transpose()
+fn instant(fields: &Fields, field: &'static str) -> Result<Option<DateTime<Utc>>> {
+    let parse = |at: &str| at.parse().map_err(|_| Error::new(ErrorKind::InvalidTime, field));
+    text(fields, field).map(parse).transpose()
 }
 
 fn tags(fields: &Fields) -> Option<Vec<String>> {
@@ -107,8 +107,17 @@ fn job(fields: &Fields) -> Result<NewJob> {
     if let Some(delay) = fields.get("delay_ms") {
         job = job.delay_ms(delay.as_i64().unwrap());
     }
-    if let Some(at) = instant(fields)? {
+    if let Some(at) = instant(fields, "run_at")? {
         job = job.run_at(at);
+    }
+    if let Some(lifetime) = fields.get("expires_in_ms") {
+        job = job.expires_in(Duration::from_millis(lifetime.as_u64().unwrap()));
+    }
+    if let Some(at) = instant(fields, "expires_at")? {
+        job = job.expires_at(at);
+    }
+    if let Some(task) = text(fields, "on_discarded") {
+        job = job.on_discarded(task);
     }
     if let Some(attempts) = fields.get("max_attempts") {
         job = job.max_attempts(attempts.as_u64().unwrap().try_into().unwrap());
@@ -150,13 +159,13 @@ async fn verdict_of_sql(database: &Database, fields: &Fields) -> (String, Option
              $1, convert_from($2, 'UTF8')::jsonb, $3, $4, run_at => $5,
              delay => $6 * interval '1 millisecond', max_attempts => $7, unique_key => $8,
              timeout => $9 * interval '1 millisecond', backoff => $10::jsonb, tags => $11,
-             metadata => $12::jsonb)",
+             metadata => $12::jsonb, expires_at => $13, on_discarded => $14)",
     )
     .bind(text(fields, "task").unwrap_or("t"))
     .bind(bytes(fields))
     .bind(text(fields, "queue").unwrap_or("default"))
     .bind(number("priority").map_or(0, |n| i32::try_from(n).unwrap()))
-    .bind(instant(fields).unwrap())
+    .bind(instant(fields, "run_at").unwrap())
     .bind(number("delay_ms"))
     .bind(number("max_attempts").map(|n| i32::try_from(n).unwrap()))
     .bind(text(fields, "unique_key"))
@@ -164,6 +173,8 @@ async fn verdict_of_sql(database: &Database, fields: &Fields) -> (String, Option
     .bind(text(fields, "backoff"))
     .bind(tags(fields))
     .bind(text(fields, "metadata"))
+    .bind(instant(fields, "expires_at").unwrap())
+    .bind(text(fields, "on_discarded"))
     .fetch_one(&database.pool)
     .await;
     match answer {

@@ -179,11 +179,12 @@ async fn crashes_of_the_server_lose_nothing_that_was_acknowledged() {
         let ids = || async {
             lavoro.jobs(lavoro_core::JobFilter { limit: 1, ..Default::default() }).await
         };
-        let before = wait_for("jobs", async || ids().await.ok()?.first().map(|job| job.id)).await;
+        let before =
+            wait_for("jobs", async || ids().await.ok()?.jobs.first().map(|job| job.id)).await;
         kill(Pid::from_raw(old.unwrap().cast_signed()), Signal::SIGQUIT).unwrap();
         wait_for("the server to be back", async || {
             (server.server_pid() != old).then_some(())?;
-            (ids().await.ok()?.first()?.id > before || producer.is_finished()).then_some(())
+            (ids().await.ok()?.jobs.first()?.id > before || producer.is_finished()).then_some(())
         })
         .await;
     }
@@ -194,6 +195,6 @@ async fn crashes_of_the_server_lose_nothing_that_was_acknowledged() {
     let ids: std::collections::HashSet<_> = jobs.iter().map(lavoro_core::JobHandle::id).collect();
     assert_eq!(ids.len(), 2000);
     let filter = lavoro_core::JobFilter { limit: 5000, ..Default::default() };
-    assert_eq!(lavoro.jobs(filter).await.unwrap().len(), 2000, "no enqueue was applied twice");
+    assert_eq!(lavoro.jobs(filter).await.unwrap().jobs.len(), 2000, "no enqueue was applied twice");
     worker.stop(LONG).await;
 }

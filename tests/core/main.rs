@@ -8,9 +8,11 @@
     reason = "a test ends by panicking, and tells its story in one piece"
 )]
 
+mod bulk;
 mod cancel;
 mod checkpoints;
 mod doctor;
+mod edit;
 mod enqueue;
 mod errors;
 mod events;
@@ -19,6 +21,7 @@ mod faults;
 mod follow_up;
 mod handlers;
 mod health;
+mod jobs;
 mod life;
 mod limits;
 mod lost_contact;

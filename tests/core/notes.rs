@@ -58,7 +58,7 @@ async fn the_last_word_on_progress_is_shown_while_the_job_runs() {
     .await;
     assert_eq!((last.message, last.data), (None, None), "the last word replaces all of the first");
     assert_eq!(
-        lavoro.jobs(lavoro_core::JobFilter::default()).await.unwrap()[0].state.as_str(),
+        lavoro.list_jobs(lavoro_core::JobFilter::default()).await.unwrap()[0].state.as_str(),
         "running"
     );
     job.progress_json(None, Some("no number"), Some("[1]")).unwrap();

@@ -107,7 +107,7 @@ async fn an_enqueue_can_be_sent_by_any_driver() {
         // Plain text, as psql sends it.
         let script = as_script(&call);
         sqlx::raw_sql(AssertSqlSafe(script.clone())).execute(&mut *connection).await.unwrap();
-        let newest = lavoro.jobs(lavoro_core::JobFilter::default()).await.unwrap()[0].id;
+        let newest = lavoro.list_jobs(lavoro_core::JobFilter::default()).await.unwrap()[0].id;
         assert!(newest > id);
         assert_full(&lavoro, newest).await;
         // The least that a job may say.
@@ -184,7 +184,7 @@ async fn psql_can_send_the_calls() {
         let full = as_script(&lavoro.enqueue_sql(full_job()).unwrap());
         let least = as_script(&lavoro.enqueue_sql(NewJob::new("t", ())).unwrap());
         psql(&database.url, &format!("begin;\n{full}{least}commit;\n"));
-        let jobs = lavoro.jobs(lavoro_core::JobFilter::default()).await.unwrap();
+        let jobs = lavoro.list_jobs(lavoro_core::JobFilter::default()).await.unwrap();
         assert_full(&lavoro, jobs[1].id).await;
         let (worker, job) = claim(&lavoro).await;
         psql(&database.url, &as_script(&lavoro.complete_sql(&job, ()).unwrap()));

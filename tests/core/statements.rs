@@ -58,6 +58,17 @@ const HOT: &[(&str, &str)] = &[
           array['{1}'], array['{1}'], '{1}'::bigint[])",
     ),
     ("tally_read", "(300000::bigint)"),
+    ("search_all", "(1000::bigint, 2048::bigint)"),
+    ("search_outcome", "(1000::bigint, 2048::bigint, '{1}'::smallint[])"),
+    ("search_unsuccessful", "(1000::bigint, 2048::bigint, 3::smallint)"),
+    ("search_ready", "(1000::bigint, 1::bigint, null::text, null::text)"),
+    ("search_scheduled", "(1000::bigint, 1::bigint, null::text, null::text, true, true)"),
+    (
+        "search_match",
+        "('{1,2}'::bigint[], 't'::text, null::text, null::text, null::timestamptz,
+          null::timestamptz, 'x'::text, 50::bigint)",
+    ),
+    ("bulk_lock", "('{1,2}'::bigint[])"),
 ];
 
 const TABLES: &[&str] = &[

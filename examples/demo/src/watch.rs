@@ -28,7 +28,8 @@ pub(crate) fn expected(size: Size) -> [(&'static str, usize, &'static str); 5] {
 
 /// All jobs, oldest first.
 pub(crate) async fn jobs(lavoro: &Lavoro) -> Result<Vec<JobInfo>> {
-    let mut jobs = lavoro.jobs(JobFilter { limit: 1000, ..JobFilter::default() }).await?;
+    let filter = JobFilter { limit: 1000, ..JobFilter::default() };
+    let mut jobs = lavoro.jobs(filter).await?.jobs;
     jobs.reverse();
     Ok(jobs)
 }

@@ -24,6 +24,7 @@ Examples:
   lavoro enqueue send_email '{\"to\": \"ada@example.org\"}' --queue mail
   lavoro enqueue report --delay 2h --max-attempts 3
   lavoro enqueue report --at 2030-01-31T09:00:00+01:00 --unique-key january
+  lavoro enqueue greeting --expires-in 1h --on-discarded apologise
   lavoro enqueue resize '{\"file\": \"a.png\"}' --wait=60      also prints the result
   generate | lavoro enqueue import -                        the payload from stdin")]
 pub(crate) struct EnqueueArgs {
@@ -53,6 +54,15 @@ pub(crate) struct EnqueueArgs {
     /// How long one attempt may take: 30s, 5m, … [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     timeout: Option<Duration>,
+    /// Cancel the job if no attempt has begun this long from now: 30s, 5m, 2h, 1d, or seconds
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    expires_in: Option<Duration>,
+    /// Cancel the job if no attempt has begun at this instant, in RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = parse::instant, conflicts_with = "expires_in")]
+    expires_at: Option<DateTime<Utc>>,
+    /// The task of a job that is enqueued if this one is discarded
+    #[arg(long, value_name = "TASK")]
+    on_discarded: Option<String>,
     /// A label to find the job by; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -87,6 +97,15 @@ impl EnqueueArgs {
         }
         if let Some(timeout) = self.timeout {
             job = job.timeout(timeout);
+        }
+        if let Some(lifetime) = self.expires_in {
+            job = job.expires_in(lifetime);
+        }
+        if let Some(at) = self.expires_at {
+            job = job.expires_at(at);
+        }
+        if let Some(task) = self.on_discarded {
+            job = job.on_discarded(task);
         }
         if let Some(key) = self.unique_key {
             job = job.unique_key(key);

@@ -6,6 +6,7 @@ mod completions;
 mod dev;
 mod doctor;
 mod figures;
+mod jobs;
 mod logs;
 mod retention;
 mod support;

@@ -4,7 +4,6 @@ use super::Lavoro;
 use super::target::Target;
 use crate::doctor::{self, Finding};
 use crate::error::Result;
-use crate::job::JobInfo;
 use crate::options::ConnectOptions;
 use crate::runtime::Runtime;
 use crate::store::{Migrator, Store};
@@ -21,16 +20,6 @@ impl Lavoro {
     pub async fn diagnose(&self) -> Result<Vec<Finding>> {
         let store = Arc::clone(self.store());
         self.run(async move { Ok(doctor::judge(&store.examine().await?)) }).await
-    }
-
-    /// The newest discarded jobs, at most `limit`. Cheap however many jobs have completed, so that
-    /// it may be asked every second.
-    ///
-    /// # Errors
-    /// What is wrong with the database.
-    pub async fn recent_failures(&self, limit: u32) -> Result<Vec<JobInfo>> {
-        let store = Arc::clone(self.store());
-        self.run(async move { store.recent_failures(limit).await }).await
     }
 
     /// As [`diagnose`](Self::diagnose), for a database that [`connect_with`](Self::connect_with)

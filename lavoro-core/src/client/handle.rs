@@ -3,13 +3,14 @@
 use super::Lavoro;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobInfo, JobState};
+use crate::job_edit::JobEdit;
 use crate::notes::LogLine;
 use crate::store::LogFilter;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One job, to look at, wait for, cancel or retry. Holds no copy of it.
+/// One job, to look at, wait for and change. Holds no copy of it.
 #[derive(Clone, Debug)]
 pub struct JobHandle {
     lavoro: Lavoro,
@@ -129,6 +130,27 @@ impl JobHandle {
     pub async fn retry(&self) -> Result<()> {
         let (store, id) = (Arc::clone(self.lavoro.store()), self.id);
         self.lavoro.run(async move { store.retry_job(id).await }).await
+    }
+
+    /// Deletes the job with its history: one that waits, or one that has ended.
+    ///
+    /// # Errors
+    /// `job_not_found`; `invalid_state` if it runs.
+    pub async fn delete(&self) -> Result<()> {
+        let (store, id) = (Arc::clone(self.lavoro.store()), self.id);
+        self.lavoro.run(async move { store.delete_job(id).await }).await
+    }
+
+    /// Changes the job while it waits. Its attempts so far stay.
+    ///
+    /// # Errors
+    /// What is wrong with the edit (`payload_too_large`, `invalid_time`, …; `invalid_option` if it
+    /// changes nothing); `job_not_found`; `invalid_state` if the job runs or has ended, or if
+    /// another job holds its unique key in the new queue; `unique_pending`.
+    pub async fn edit(&self, edit: JobEdit) -> Result<()> {
+        let edit = edit.check()?;
+        let (store, id) = (Arc::clone(self.lavoro.store()), self.id);
+        self.lavoro.run(async move { store.edit_job(id, &edit).await }).await
     }
 }
 

@@ -5,6 +5,7 @@ mod coalesce;
 mod diagnose;
 mod handle;
 mod hint;
+mod jobs;
 mod migrations;
 mod producer;
 mod retention;
@@ -19,13 +20,13 @@ pub use transaction::SqlCall;
 
 use crate::embedded::Embedded;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobInfo};
+use crate::job::JobId;
 use crate::limits;
 use crate::maintenance::Maintenance;
 use crate::new_job::NewJob;
 use crate::options::ConnectOptions;
 use crate::runtime::Runtime;
-use crate::store::{JobFilter, Migrator, QueueInfo, Store};
+use crate::store::{Migrator, QueueInfo, Store};
 use bulk::Bulk;
 use coalesce::Coalescer;
 use hint::Hinter;
@@ -186,15 +187,6 @@ impl Lavoro {
     #[must_use]
     pub fn job(&self, id: JobId) -> JobHandle {
         self.handle(id, false)
-    }
-
-    /// Jobs, newest first.
-    ///
-    /// # Errors
-    /// What is wrong with the database.
-    pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobInfo>> {
-        let store = Arc::clone(&self.inner.store);
-        self.run(async move { store.jobs(&filter).await }).await
     }
 
     /// Every queue that holds jobs or settings, by name.

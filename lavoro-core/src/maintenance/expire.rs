@@ -32,6 +32,7 @@ impl Step for Expirer {
         if expired > 0 {
             tracing::info!(jobs = expired, "cancelled jobs that had expired");
         }
-        Ok(if looked == JOBS { Duration::ZERO } else { self.scan })
+        // What someone else holds is looked at again with the next scan.
+        Ok(if looked == JOBS && expired > 0 { Duration::ZERO } else { self.scan })
     }
 }

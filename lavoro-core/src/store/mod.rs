@@ -3,6 +3,7 @@
 //! A [`Store`] is a pool of connections and the statements for one schema. Every call has a
 //! deadline: a connection that does not answer in time is closed, never handed on.
 
+mod bulk;
 mod claim;
 mod connect;
 mod doctor;
@@ -10,24 +11,29 @@ mod enqueue;
 mod errors;
 mod finish;
 mod inspect;
+mod jobs;
 mod listen;
 mod maintain;
 mod migrate;
 mod notes;
 mod retention;
 mod rows;
+mod search;
 mod statements;
 mod tally;
 mod transaction;
 mod workers;
 
+pub(crate) use bulk::BulkAction;
+pub use bulk::BulkOutcome;
 pub(crate) use claim::{Claim, Claimed};
 pub(crate) use connect::StoreOptions;
 pub(crate) use enqueue::{Batch, KeyedAnswer};
 pub(crate) use errors::translate;
 pub(crate) use finish::{Ending, Final, Held, Return};
-pub(crate) use inspect::Ended;
-pub use inspect::{JobFilter, QueueInfo};
+pub use inspect::QueueInfo;
+pub(crate) use jobs::Ended;
+pub use jobs::{JobFilter, JobPage};
 pub(crate) use listen::Listener;
 pub(crate) use maintain::SilentWorker;
 pub(crate) use migrate::Migrator;

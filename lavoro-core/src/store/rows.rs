@@ -70,6 +70,7 @@ pub(super) fn job_info(row: &PgRow) -> Result<JobInfo> {
         tags: row.get::<Option<Vec<String>>, _>("tags").unwrap_or_default(),
         metadata: row.get("metadata"),
         unique_key: row.get("unique_key"),
+        timeout_ms: row.get::<Option<i32>, _>("timeout_ms").map(i32::unsigned_abs),
         progress: progress.map(progress_of).transpose()?,
         expires_at: row.get("expires_at"),
         on_discarded: row.get("on_discarded"),

@@ -253,7 +253,7 @@ impl Engine {
 
     async fn list(&self, state: JobState) -> Result<Vec<JobInfo>> {
         let filter = JobFilter { state: Some(state), limit: JOBS, ..JobFilter::default() };
-        self.lavoro.store().jobs(&filter).await
+        self.lavoro.list_jobs(filter).await
     }
 
     fn check_tasks(&self, waiting: &[JobInfo]) -> Result<()> {

@@ -104,7 +104,7 @@ impl Expected {
         }
         let wanted = self.count.map_or_else(|| "at least 1".to_owned(), |count| count.to_string());
         let mut message = format!("expected {wanted} of {self}, found {}", found.len());
-        let others = lavoro.jobs(JobFilter { limit: JOBS, ..JobFilter::default() }).await?;
+        let others = lavoro.list_jobs(JobFilter { limit: JOBS, ..JobFilter::default() }).await?;
         let waiting: Vec<&JobInfo> = others.iter().filter(|job| waits(job)).collect();
         list(&mut message, "enqueued are", &waiting);
         Err(Error::new(ErrorKind::InvalidState, message))
@@ -133,7 +133,7 @@ impl Expected {
             limit: JOBS,
             ..JobFilter::default()
         };
-        let mut jobs = lavoro.jobs(filter).await?;
+        let mut jobs = lavoro.list_jobs(filter).await?;
         jobs.retain(|job| {
             (self.state.is_some() || waits(job))
                 && self.payload.as_ref().is_none_or(|part| contains(&job.payload, part))

@@ -1,7 +1,7 @@
 //! Where the figures come from.
 
 use chrono::{DateTime, Utc};
-use lavoro_core::{Lavoro, Result};
+use lavoro_core::{JobFilter, JobState, Lavoro, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -70,8 +70,13 @@ impl Source {
 
     /// Looks.
     pub(super) async fn sample(&mut self) -> Result<Sample> {
+        let failed = JobFilter {
+            state: Some(JobState::Discarded),
+            limit: FAILURES,
+            ..JobFilter::default()
+        };
         let infos = self.lavoro.queues().await?;
-        let failures = self.lavoro.recent_failures(FAILURES).await?;
+        let failures = self.lavoro.list_jobs(failed).await?;
         let (now, at) = (Instant::now(), Utc::now());
         let depths: BTreeMap<String, i64> = infos
             .iter()

@@ -33,9 +33,9 @@ async fn has_work(lavoro: &Lavoro, args: &WorkerArgs) -> Result<bool> {
                     task: Some(exec.task.clone()),
                     queue: Some(queue.clone()),
                     limit: 1,
-                    before: None,
+                    ..JobFilter::default()
                 };
-                if !lavoro.jobs(filter).await?.is_empty() {
+                if !lavoro.list_jobs(filter).await?.is_empty() {
                     return Ok(true);
                 }
             }

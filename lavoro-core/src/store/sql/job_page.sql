@@ -1,0 +1,7 @@
+-- The jobs $1, newest first.
+select id, task, queue, state, priority, attempt, max_attempts, run_at, created_at, started_at,
+       finished_at, worker, payload, result, errors, tags, metadata, unique_key, timeout_ms,
+       progress, expires_at, on_discarded
+from lavoro.jobs
+where id = any ($1::bigint[])
+order by id desc
