@@ -588,10 +588,13 @@ declare
     j record;
     p record;
 begin
-    select queue, task, priority into j from lavoro.job where id = wanted;
-    -- A claim or promotion may replace the pack between two looks: the job is then in another
-    -- one, or in a lease. Nothing else takes a job from the waiting, so look until it is found.
+    -- A claim, promotion or renaming may replace the pack between two looks: the job is then in
+    -- another one, or in a lease; or it has been deleted. So look until it is found.
     for look in 1..100 loop
+        select queue, task, priority into j from lavoro.job where id = wanted;
+        if not found then
+            return;
+        end if;
         -- All jobs of a pack lie in one block of 1024 ids, so the pack starts in the job's own.
         delete from lavoro.ready r
         where r.queue = j.queue and r.task = j.task and r.suspect in (false, true)
@@ -608,10 +611,11 @@ begin
         end if;
         delete from lavoro.scheduled s
         where s.id between wanted >> 10 << 10 and wanted and wanted = any (s.jobs)
-        returning s.attempt, s.bytes, s.suspect, s.run_at, array_remove(s.jobs, wanted) as rest into p;
+        returning s.attempt, s.bytes, s.suspect, s.run_at, s.priority, s.queue,
+                  array_remove(s.jobs, wanted) as rest into p;
         if found then
             insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-            select p.rest[1], p.run_at, j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
+            select p.rest[1], p.run_at, p.priority, p.bytes, p.attempt, p.suspect, p.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;
@@ -653,6 +657,10 @@ begin
     select o.state into ended from lavoro.outcome o where o.job_id = cancel.job_id;
     if found then
         return (array['completed', 'cancelled', 'discarded'])[ended];
+    end if;
+    perform 1 from lavoro.job j where j.id = cancel.job_id;
+    if not found then
+        raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
     insert into lavoro.cancel_request as c (job_id, requested_at)
     values (cancel.job_id, clock_timestamp())
@@ -779,6 +787,26 @@ begin
 end
 $$;
 
+-- Moves the unique key of a job to another queue. Answers the job that holds it there instead:
+-- 0 if that one is not committed yet. Null: the key has moved, or the job has none.
+create function lavoro.move_key(job_id bigint, queue text)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+set lock_timeout = '100ms'
+as $$
+begin
+    update lavoro.unique_key u set queue = move_key.queue where u.job_id = move_key.job_id;
+    return null;
+exception when unique_violation or lock_not_available then
+    return coalesce(
+        (select h.job_id
+         from lavoro.unique_key k
+         join lavoro.unique_key h on h.queue = move_key.queue and h.task = k.task and h.key = k.key
+         where k.job_id = move_key.job_id), 0);
+end
+$$;
+
 -- Deletes a job that waits or has ended, with its history. Raises LV013 if it runs.
 create function lavoro.delete(job_id bigint)
 returns void
@@ -833,13 +861,10 @@ language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
 declare
-    j record;
     w record;
 begin
     delete from lavoro.expiry e where e.job_id = expire.job_id;
-    select q.id, q.queue, q.task, q.priority, octet_length(q.payload::text) as bytes into j
-    from lavoro.job q
-    where q.id = expire.job_id and q.expires_at <= at;
+    perform 1 from lavoro.job q where q.id = expire.job_id and q.expires_at <= at;
     if not found then
         return false;
     end if;
@@ -847,9 +872,12 @@ begin
     if w.attempts is null then
         return false;
     elsif w.attempts > 0 then
+        -- Its queue is read only now that nobody else can move it.
         insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-        values (j.id, coalesce(w.due, at), j.priority, j.bytes, w.attempts, w.suspect, j.queue, j.task,
-                array[j.id]);
+        select q.id, coalesce(w.due, at), q.priority, octet_length(q.payload::text), w.attempts,
+               w.suspect, q.queue, q.task, array[q.id]
+        from lavoro.job q
+        where q.id = expire.job_id;
         return false;
     end if;
     insert into lavoro.outcome (job_id, finished_at, attempt, state)

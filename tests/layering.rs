@@ -18,14 +18,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("job", &["retry", "signal"]),
     ("new_job", &["job", "json", "limits", "retry"]),
     ("options", &["job", "limits"]),
+    ("fleet", &[]),
+    ("why", &["fleet", "job"]),
     ("runtime", &[]),
     ("service", &[]),
-    ("store", &["job", "new_job", "outcome", "retry", "signal"]),
+    ("store", &["fleet", "job", "new_job", "outcome", "retry", "signal", "why"]),
     ("maintenance", &["clock", "options", "outcome", "service", "store"]),
     (
         "client",
         &[
             "embedded",
+            "fleet",
             "job",
             "limits",
             "maintenance",
@@ -34,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runtime",
             "service",
             "store",
+            "why",
         ],
     ),
     (
@@ -54,7 +58,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that know neither tokio's runtime nor the database.
-const PURE: &[&str] = &["error", "limits", "json", "retry", "outcome", "job", "new_job", "options"];
+const PURE: &[&str] =
+    &["error", "fleet", "limits", "json", "retry", "outcome", "job", "new_job", "options", "why"];
 
 fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src")

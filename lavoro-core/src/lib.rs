@@ -27,14 +27,15 @@
 //! # }
 //! ```
 //!
-//! Modules depend on each other in one direction: `error job json limits new_job options
-//! outcome retry signal` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! Modules depend on each other in one direction: `error fleet job json limits new_job
+//! options outcome retry signal why` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← this list. A test holds them to it.
 
 mod client;
 mod clock;
 pub mod embedded;
 mod error;
+mod fleet;
 mod job;
 mod json;
 pub mod limits;
@@ -47,10 +48,12 @@ mod runtime;
 mod service;
 mod signal;
 mod store;
+mod why;
 mod worker;
 
-pub use client::{JobHandle, JobResult, Lavoro, Migrations};
+pub use client::{JobHandle, JobResult, KeptJob, Lavoro, Migrations, QueueClear, QueueRename};
 pub use error::{Error, ErrorKind, Result};
+pub use fleet::{WorkerInfo, WorkerQueue, WorkerState};
 pub use job::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
 };
@@ -60,5 +63,6 @@ pub use options::{ConnectOptions, OnLostContact, Timing, WorkerOptions};
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
-pub use store::{JobFilter, QueueInfo};
+pub use store::{JobFilter, QueueInfo, Unhandled};
+pub use why::{BusyWorker, Reason, Why};
 pub use worker::{Finish, IntoOutcome, PullWorker, Worker, WorkerBuilder};

@@ -49,10 +49,13 @@ declare
     j record;
     p record;
 begin
-    select queue, task, priority into j from lavoro.job where id = wanted;
-    -- A claim or promotion may replace the pack between two looks: the job is then in another
-    -- one, or in a lease. Nothing else takes a job from the waiting, so look until it is found.
+    -- A claim, promotion or renaming may replace the pack between two looks: the job is then in
+    -- another one, or in a lease; or it has been deleted. So look until it is found.
     for look in 1..100 loop
+        select queue, task, priority into j from lavoro.job where id = wanted;
+        if not found then
+            return;
+        end if;
         -- All jobs of a pack lie in one block of 1024 ids, so the pack starts in the job's own.
         delete from lavoro.ready r
         where r.queue = j.queue and r.task = j.task and r.suspect in (false, true)
@@ -69,10 +72,11 @@ begin
         end if;
         delete from lavoro.scheduled s
         where s.id between wanted >> 10 << 10 and wanted and wanted = any (s.jobs)
-        returning s.attempt, s.bytes, s.suspect, s.run_at, array_remove(s.jobs, wanted) as rest into p;
+        returning s.attempt, s.bytes, s.suspect, s.run_at, s.priority, s.queue,
+                  array_remove(s.jobs, wanted) as rest into p;
         if found then
             insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-            select p.rest[1], p.run_at, j.priority, p.bytes, p.attempt, p.suspect, j.queue, j.task, p.rest
+            select p.rest[1], p.run_at, p.priority, p.bytes, p.attempt, p.suspect, p.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;
@@ -114,6 +118,10 @@ begin
     select o.state into ended from lavoro.outcome o where o.job_id = cancel.job_id;
     if found then
         return (array['completed', 'cancelled', 'discarded'])[ended];
+    end if;
+    perform 1 from lavoro.job j where j.id = cancel.job_id;
+    if not found then
+        raise exception 'there is no job %', job_id using errcode = 'LV012';
     end if;
     insert into lavoro.cancel_request as c (job_id, requested_at)
     values (cancel.job_id, clock_timestamp())

@@ -58,6 +58,26 @@ begin
 end
 $$;
 
+-- Moves the unique key of a job to another queue. Answers the job that holds it there instead:
+-- 0 if that one is not committed yet. Null: the key has moved, or the job has none.
+create function lavoro.move_key(job_id bigint, queue text)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+set lock_timeout = '100ms'
+as $$
+begin
+    update lavoro.unique_key u set queue = move_key.queue where u.job_id = move_key.job_id;
+    return null;
+exception when unique_violation or lock_not_available then
+    return coalesce(
+        (select h.job_id
+         from lavoro.unique_key k
+         join lavoro.unique_key h on h.queue = move_key.queue and h.task = k.task and h.key = k.key
+         where k.job_id = move_key.job_id), 0);
+end
+$$;
+
 -- Deletes a job that waits or has ended, with its history. Raises LV013 if it runs.
 create function lavoro.delete(job_id bigint)
 returns void
@@ -112,13 +132,10 @@ language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
 as $$
 declare
-    j record;
     w record;
 begin
     delete from lavoro.expiry e where e.job_id = expire.job_id;
-    select q.id, q.queue, q.task, q.priority, octet_length(q.payload::text) as bytes into j
-    from lavoro.job q
-    where q.id = expire.job_id and q.expires_at <= at;
+    perform 1 from lavoro.job q where q.id = expire.job_id and q.expires_at <= at;
     if not found then
         return false;
     end if;
@@ -126,9 +143,12 @@ begin
     if w.attempts is null then
         return false;
     elsif w.attempts > 0 then
+        -- Its queue is read only now that nobody else can move it.
         insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-        values (j.id, coalesce(w.due, at), j.priority, j.bytes, w.attempts, w.suspect, j.queue, j.task,
-                array[j.id]);
+        select q.id, coalesce(w.due, at), q.priority, octet_length(q.payload::text), w.attempts,
+               w.suspect, q.queue, q.task, array[q.id]
+        from lavoro.job q
+        where q.id = expire.job_id;
         return false;
     end if;
     insert into lavoro.outcome (job_id, finished_at, attempt, state)

@@ -1,7 +1,7 @@
 -- Removes everything that the migrations made, and the schema if nothing else is left in it.
 drop view if exists lavoro.jobs;
 drop function if exists lavoro.has_worker, lavoro.follow_up, lavoro.expire, lavoro.forget,
-    lavoro.delete, lavoro.edit, lavoro.retry, lavoro.cancel, lavoro.withdraw, lavoro.complete,
+    lavoro.delete, lavoro.move_key, lavoro.edit, lavoro.retry, lavoro.cancel, lavoro.withdraw, lavoro.complete,
     lavoro.enqueue, lavoro.enqueue_unique, lavoro.enqueue_as, lavoro.take_key, lavoro.check_backoff, lavoro.due_at, lavoro.check_instant,
     lavoro.check_range, lavoro.check_json, lavoro.check_name;
 drop table if exists lavoro.retention, lavoro.tally, lavoro.log, lavoro.checkpoint,

@@ -3,6 +3,7 @@
 use super::Lavoro;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobInfo, JobState};
+use crate::why::Why;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,16 @@ impl JobHandle {
         self.lavoro.run(async move { store.job(id).await?.ok_or_else(|| not_found(id)) }).await
     }
 
+    /// Why the job does not run: the first thing that would have to go.
+    ///
+    /// # Errors
+    /// `job_not_found`, or what is wrong with the database.
+    pub async fn why(&self) -> Result<Why> {
+        let (store, id) = (Arc::clone(self.lavoro.store()), self.id);
+        let why = async move { Ok(store.why(id).await?.ok_or_else(|| not_found(id))?.judge()) };
+        self.lavoro.run(why).await
+    }
+
     /// Waits until the job has ended, at most as long as `timeout`.
     ///
     /// # Errors
@@ -121,5 +132,8 @@ impl JobHandle {
 }
 
 fn not_found(id: JobId) -> Error {
-    Error::new(ErrorKind::JobNotFound, format!("there is no job {id}"))
+    Error::new(
+        ErrorKind::JobNotFound,
+        format!("there is no job {id}: perhaps it was pruned or deleted"),
+    )
 }

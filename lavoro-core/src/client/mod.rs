@@ -2,27 +2,31 @@
 
 mod bulk;
 mod coalesce;
+mod consumers;
+mod fleet;
 mod handle;
 mod hint;
 mod migrations;
 mod producer;
+mod queues;
 mod target;
 mod wait;
 
 pub use handle::{JobHandle, JobResult};
 pub use migrations::Migrations;
+pub use queues::{KeptJob, QueueClear, QueueRename};
 
 use crate::embedded::Embedded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobInfo};
-use crate::limits;
 use crate::maintenance::Maintenance;
 use crate::new_job::NewJob;
 use crate::options::ConnectOptions;
 use crate::runtime::Runtime;
-use crate::store::{JobFilter, Migrator, QueueInfo, Store};
+use crate::store::{JobFilter, Migrator, Store};
 use bulk::Bulk;
 use coalesce::Coalescer;
+use consumers::Consumers;
 use hint::Hinter;
 use std::sync::Arc;
 use target::Target;
@@ -54,6 +58,7 @@ struct Inner {
     coalescer: Coalescer,
     bulk: Mutex<Bulk>,
     hinter: Hinter,
+    consumers: Consumers,
     waiter: Waiter,
     maintenance: Mutex<Option<Maintenance>>,
     options: ConnectOptions,
@@ -113,6 +118,7 @@ impl Lavoro {
             inner: Arc::new(Inner {
                 coalescer: Coalescer::start(handle, Arc::clone(&store), hinter.clone(), patience),
                 bulk: Mutex::new(Bulk::new(Arc::clone(&store), patience)),
+                consumers: Consumers::start(handle, Arc::clone(&store)),
                 waiter: Waiter::start(handle, Arc::clone(&store)),
                 hinter,
                 maintenance: Mutex::new(maintenance),
@@ -136,6 +142,7 @@ impl Lavoro {
     /// or what is wrong with the database.
     pub async fn enqueue(&self, job: NewJob) -> Result<JobHandle> {
         let job = job.check()?;
+        self.inner.consumers.note(&job.queue, &job.task);
         let enqueued = if job.unique_key.is_some() {
             let inner = Arc::clone(&self.inner);
             self.run(async move {
@@ -170,6 +177,9 @@ impl Lavoro {
             })
         });
         let jobs = checked.collect::<Result<Vec<_>>>()?;
+        for job in &jobs {
+            self.inner.consumers.note(&job.queue, &job.task);
+        }
         let inner = Arc::clone(&self.inner);
         let enqueued = self
             .run(async move { inner.bulk.lock().await.enqueue(jobs, &inner.hinter).await })
@@ -191,6 +201,7 @@ impl Lavoro {
         job: NewJob,
     ) -> Result<JobHandle> {
         let job = job.check()?;
+        self.inner.consumers.note(&job.queue, &job.task);
         let enqueued = self.inner.store.enqueue_in(transaction, &job).await?;
         Ok(self.handle(enqueued.id, enqueued.created))
     }
@@ -208,37 +219,6 @@ impl Lavoro {
     pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobInfo>> {
         let store = Arc::clone(&self.inner.store);
         self.run(async move { store.jobs(&filter).await }).await
-    }
-
-    /// Every queue that holds jobs or settings, by name.
-    ///
-    /// # Errors
-    /// What is wrong with the database.
-    pub async fn queues(&self) -> Result<Vec<QueueInfo>> {
-        let store = Arc::clone(&self.inner.store);
-        self.run(async move { store.queues().await }).await
-    }
-
-    /// Pauses a queue for all workers: nothing more is claimed from it.
-    ///
-    /// # Errors
-    /// `invalid_queue`, or what is wrong with the database.
-    pub async fn pause_queue(&self, queue: impl Into<String>) -> Result<()> {
-        self.set_paused(queue.into(), true).await
-    }
-
-    /// Resumes a paused queue.
-    ///
-    /// # Errors
-    /// `invalid_queue`, or what is wrong with the database.
-    pub async fn resume_queue(&self, queue: impl Into<String>) -> Result<()> {
-        self.set_paused(queue.into(), false).await
-    }
-
-    async fn set_paused(&self, queue: String, paused: bool) -> Result<()> {
-        limits::check_queue(&queue)?;
-        let store = Arc::clone(&self.inner.store);
-        self.run(async move { store.pause_queue(&queue, paused).await }).await
     }
 
     /// How many bytes of write-ahead log the server has written since it was made: the
@@ -275,6 +255,7 @@ impl Lavoro {
         let inner = Arc::clone(&self.inner);
         let closed = self.run(async move {
             inner.coalescer.close().await;
+            inner.consumers.close().await;
             if let Some(maintenance) = inner.maintenance.lock().await.take() {
                 maintenance.stop().await;
             }
