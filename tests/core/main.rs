@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod consumers;
 mod enqueue;
 mod errors;
 mod faults;
@@ -18,8 +19,11 @@ mod lost_contact;
 mod maintenance;
 mod migrations;
 mod order;
+mod queues;
 mod sql_interface;
 mod statements;
 mod transactions;
 mod unique;
+mod why;
 mod worker;
+mod workers;
