@@ -868,7 +868,7 @@ begin
     if not found then
         return false;
     end if;
-    select w.attempts, w.suspect, w.due into w from lavoro.withdraw(job_id) w;
+    select t.attempts, t.suspect, t.due into w from lavoro.withdraw(job_id) t;
     if w.attempts is null then
         return false;
     elsif w.attempts > 0 then

@@ -1,6 +1,6 @@
 //! What may be written on the command line.
 
-use crate::commands::{bench, dev, enqueue, jobs, migrate, queues, worker};
+use crate::commands::{bench, dev, enqueue, jobs, migrate, queues, why, worker, workers};
 use crate::exit;
 use crate::globals::Globals;
 use clap::{Parser, Subcommand};
@@ -50,9 +50,14 @@ pub(crate) enum Command {
     /// Look at jobs, retry and cancel them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
-    /// Look at queues, pause and resume them
+    /// Look at queues, pause, rename and clear them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
+    /// Look at workers
+    #[command(subcommand)]
+    Workers(workers::WorkersCommand),
+    /// Say what keeps a job from running
+    Why(why::WhyArgs),
     /// Measure this machine, in a database of the benchmark's own
     Bench(bench::BenchArgs),
 }
@@ -124,6 +129,9 @@ mod tests {
             &["worker", "--exec", "no-command"],
             &["jobs", "show", "one"],
             &["jobs", "list", "--state", "lost"],
+            &["queues", "rename", "one"],
+            &["queues", "clear", "q", "--yes", "--dry-run"],
+            &["why", "one"],
         ] {
             assert!(parse(line).is_err(), "{line:?}");
         }

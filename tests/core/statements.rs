@@ -11,7 +11,7 @@ const SESSION: &str = "set enable_seqscan = off; set jit = off; \
                        set plan_cache_mode = force_generic_plan";
 
 /// The hot statements, with parameters that stand for a worker's.
-const HOT: [(&str, &str); 7] = [
+const HOT: [(&str, &str); 11] = [
     (
         "claim",
         "(1::bigint, gen_random_uuid(), 'default'::text, 100::bigint, '{t}'::text[],
@@ -32,6 +32,16 @@ const HOT: [(&str, &str); 7] = [
     ("peek", "('{default}'::text[], '{t}'::text[], false)"),
     ("job_ended", "('{1,2}'::bigint[])"),
     ("next_due", ""),
+    (
+        "queue_move_ready",
+        "('default'::text, 'b'::text, 't'::text, false, 0, 0::bigint, 1000000::bigint, 16::bigint)",
+    ),
+    ("queue_move_scheduled", "('default'::text, 'b'::text, 0::bigint, 1000000::bigint, 16::bigint)"),
+    (
+        "queue_clear_ready",
+        "('default'::text, 't'::text, false, 0, 0::bigint, 1000000::bigint, 16::bigint)",
+    ),
+    ("queue_clear_scheduled", "('default'::text, 0::bigint, 1000000::bigint, 16::bigint)"),
 ];
 
 const TABLES: [&str; 5] = ["job", "ready", "scheduled", "outcome", "lease"];

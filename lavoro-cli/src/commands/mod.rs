@@ -6,7 +6,9 @@ pub(crate) mod enqueue;
 pub(crate) mod jobs;
 pub(crate) mod migrate;
 pub(crate) mod queues;
+pub(crate) mod why;
 pub(crate) mod worker;
+pub(crate) mod workers;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Failure, Result};
@@ -34,6 +36,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Worker(args) => worker::run(globals, args).await,
         Command::Jobs(command) => jobs::run(globals, command, output).await,
         Command::Queues(command) => queues::run(globals, command, output).await,
+        Command::Workers(command) => workers::run(globals, command, output).await,
+        Command::Why(args) => why::run(globals, &args, output).await,
         Command::Bench(args) => bench::run(globals, &args, output).await,
     }
 }
