@@ -247,7 +247,7 @@ fn commands_and_options_exist() {
         for line in lines.filter(|line| line.starts_with("lavoro ")) {
             let (mut command, options) = words(line);
             let Some(first) = command.first() else { continue };
-            let depth = if ["jobs", "queues"].contains(&first.as_str()) { 2 } else { 1 };
+            let depth = if ["jobs", "queues", "workers"].contains(&first.as_str()) { 2 } else { 1 };
             command.truncate(depth);
             let help = help(&command);
             seen += 1;
