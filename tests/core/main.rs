@@ -19,6 +19,7 @@ mod lost_contact;
 mod maintenance;
 mod migrations;
 mod order;
+mod queue_races;
 mod queues;
 mod sql_interface;
 mod statements;

@@ -1,59 +1,14 @@
-//! Pausing, resuming, renaming and clearing queues, while producers and workers go on.
+//! Pausing, resuming, renaming and clearing queues.
 
 use lavoro_core::{
-    ConnectOptions, ErrorKind, Job, JobState, KeptJob, Lavoro, NewJob, Outcome, PullWorker, Worker,
-    WorkerOptions,
+    ErrorKind, JobState, KeptJob, Lavoro, NewJob, Outcome, PullWorker, Worker, WorkerOptions,
 };
 use lavoro_tests::{Database, quick, wait_for};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_mins(1);
-
-/// How often each job completed.
-type Runs = Arc<Mutex<HashMap<i64, u32>>>;
-
-/// A worker of both queues. Every third job fails once before it completes.
-async fn worker(lavoro: &Lavoro, runs: &Runs) -> Worker {
-    let runs = Arc::clone(runs);
-    Worker::builder(lavoro)
-        .queue("a", 5)
-        .queue("b", 5)
-        .handler("t", move |job: Job| {
-            let runs = Arc::clone(&runs);
-            async move {
-                if job.attempt() == 1 && job.id() % 3 == 0 {
-                    return Outcome::retry_in(Duration::from_millis(5), "once");
-                }
-                *runs.lock().unwrap().entry(job.id()).or_default() += 1;
-                Outcome::complete()
-            }
-        })
-        .start()
-        .await
-        .unwrap()
-}
-
-/// Enqueues until it is told to stop: singles, bulks, delayed and keyed jobs. Answers their ids.
-async fn produce(lavoro: Lavoro, stop: Arc<AtomicBool>) -> Vec<i64> {
-    let mut ids = Vec::new();
-    let name = uuid::Uuid::new_v4();
-    for round in 0_u64.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        let job = |n: u64| NewJob::new("t", n).queue("a");
-        let mut jobs: Vec<NewJob> = (0..20).map(job).collect();
-        jobs.extend((0..20).map(|n| job(n).delay(Duration::from_millis(n * 3))));
-        jobs.extend((0..3).map(|n| job(n).unique_key(format!("{name}/{round}/{n}")).priority(1)));
-        for handle in lavoro.enqueue_many(jobs).await.unwrap() {
-            ids.push(handle.id());
-        }
-    }
-    ids
-}
 
 async fn all_done(lavoro: &Lavoro) {
     wait_for("all jobs to end", async || {
@@ -279,85 +234,6 @@ async fn names_are_checked() {
     assert!(lavoro.queues().await.unwrap().is_empty());
 }
 
-/// Renames to and fro beside producers, workers, promoters and people: each job runs once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn renames_under_load_lose_and_double_nothing() {
-    let database = Database::new().await;
-    let lavoro = database.lavoro().await;
-    let runs = Runs::default();
-    let mut workers = Vec::new();
-    for _ in 0..3 {
-        workers.push(worker(&database.lavoro().await, &runs).await);
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    let producers: Vec<_> = (0..2)
-        .map(|_| {
-            let (lavoro, stop) = (lavoro.clone(), Arc::clone(&stop));
-            tokio::spawn(produce(lavoro, stop))
-        })
-        .collect();
-    let hands = tokio::spawn(meddle(lavoro.clone(), Arc::clone(&stop)));
-    let mut moved = 0;
-    let begin = Instant::now();
-    while moved < 1000 || begin.elapsed() < Duration::from_secs(3) {
-        for (from, to) in [("a", "b"), ("b", "a")] {
-            // Waiting jobs are moved in their packs, whoever else wants them.
-            let renamed = lavoro.rename_queue(from, to).await.unwrap();
-            moved += renamed.waiting + renamed.running;
-            assert!(renamed.kept.is_empty(), "no two jobs have one key: {renamed:?}");
-            database.assert_sound().await;
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    let mut ids = Vec::new();
-    for producer in producers {
-        ids.extend(producer.await.unwrap());
-    }
-    let cancelled = hands.await.unwrap();
-    all_done(&lavoro).await;
-    database.assert_sound().await;
-    let runs = runs.lock().unwrap().clone();
-    println!("{} jobs, {moved} moves, {cancelled} cancelled by hand", ids.len());
-    let ended: i64 = database.one("select count(*) from lavoro.outcome").await;
-    assert_eq!(ended, i64::try_from(ids.len()).unwrap());
-    // A retry by hand may have met a job that had just completed: that one ran once more.
-    let completed = sqlx::query_as::<_, (i64, i64)>(
-        "select job_id, count(*)
-         from (select job_id, state from lavoro.outcome
-               union all select job_id, state from lavoro.past_outcome) o
-         where state = 1 group by job_id",
-    );
-    let completed = completed.fetch_all(&database.pool).await.unwrap();
-    let completed: HashMap<i64, u32> =
-        completed.into_iter().map(|(job, times)| (job, u32::try_from(times).unwrap())).collect();
-    assert_eq!(runs, completed, "a job ran that did not complete, or the other way round");
-    for worker in workers {
-        worker.stop(LONG).await;
-    }
-}
-
-/// Cancels, retries and edits jobs that wait. Answers how many it cancelled.
-async fn meddle(lavoro: Lavoro, stop: Arc<AtomicBool>) -> u32 {
-    let mut cancelled = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let newest = lavoro.jobs(lavoro_core::JobFilter::default()).await.unwrap();
-        for (n, job) in newest.iter().enumerate() {
-            let handle = lavoro.job(job.id);
-            let answer = match n % 3 {
-                0 => handle.cancel().await.map(|state| {
-                    cancelled += u32::from(state == JobState::Cancelled);
-                }),
-                1 if job.state == JobState::Scheduled => handle.retry().await,
-                _ => Ok(()),
-            };
-            if let Err(error) = answer {
-                assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
-            }
-        }
-    }
-    cancelled
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clear_deletes_what_waits_and_all_that_hangs_on_it() {
     let database = Database::new().await;
@@ -400,45 +276,4 @@ async fn a_clear_deletes_what_waits_and_all_that_hangs_on_it() {
     assert_eq!(left, "2 0 0 0");
     assert!(lavoro.enqueue(job(1).unique_key("1")).await.unwrap().is_new());
     database.assert_sound().await;
-}
-
-/// Clears beside producers and workers: every job has completed, or is gone without a trace.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clears_under_load_delete_each_job_once_or_not_at_all() {
-    let database = Database::new().await;
-    let lavoro = database.lavoro().await;
-    let runs = Runs::default();
-    let mut workers = Vec::new();
-    for _ in 0..2 {
-        workers.push(worker(&database.lavoro().await, &runs).await);
-    }
-    let maintainer = Lavoro::connect_with(ConnectOptions {
-        maintenance: true,
-        timing: quick(),
-        ..ConnectOptions::url(&database.url)
-    });
-    let maintainer = maintainer.await.unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let producer = tokio::spawn(produce(lavoro.clone(), Arc::clone(&stop)));
-    let mut deleted = 0;
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(3) {
-        deleted += lavoro.clear_queue("a").await.unwrap().deleted;
-        database.assert_sound().await;
-    }
-    stop.store(true, Ordering::Relaxed);
-    let enqueued = producer.await.unwrap().len();
-    all_done(&lavoro).await;
-    database.assert_sound().await;
-    let runs = runs.lock().unwrap().clone();
-    println!("{enqueued} jobs, {deleted} deleted, {} completed", runs.len());
-    assert!(deleted > 0 && !runs.is_empty());
-    assert!(runs.values().all(|times| *times == 1), "a job ran twice");
-    assert_eq!(enqueued, usize::try_from(deleted).unwrap() + runs.len());
-    let kept: i64 = database.one("select count(*) from lavoro.job").await;
-    assert_eq!(kept, i64::try_from(runs.len()).unwrap());
-    maintainer.close().await;
-    for worker in workers {
-        worker.stop(LONG).await;
-    }
 }

@@ -36,7 +36,10 @@ const HOT: [(&str, &str); 11] = [
         "queue_move_ready",
         "('default'::text, 'b'::text, 't'::text, false, 0, 0::bigint, 1000000::bigint, 16::bigint)",
     ),
-    ("queue_move_scheduled", "('default'::text, 'b'::text, 0::bigint, 1000000::bigint, 16::bigint)"),
+    (
+        "queue_move_scheduled",
+        "('default'::text, 'b'::text, 0::bigint, 1000000::bigint, 16::bigint)",
+    ),
     (
         "queue_clear_ready",
         "('default'::text, 't'::text, false, 0, 0::bigint, 1000000::bigint, 16::bigint)",
