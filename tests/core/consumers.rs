@@ -1,6 +1,8 @@
 //! Being told of jobs that nobody handles.
 
-use lavoro_core::{NewJob, Outcome, PullWorker, Unhandled, Worker, WorkerOptions};
+use lavoro_core::{
+    ConnectOptions, Lavoro, NewJob, Outcome, PullWorker, Unhandled, Worker, WorkerOptions,
+};
 use lavoro_tests::{Database, Quick as _, quick, wait_for, warnings};
 use std::time::Duration;
 
@@ -43,6 +45,20 @@ async fn an_enqueue_that_nobody_handles_is_warned_of_once() {
     assert!(seen.iter().all(|line| line.contains("no live worker") && !line.contains("secret")));
     worker.stop(LONG).await;
     lavoro.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_be_told_not_to_warn() {
+    assert_eq!(warnings("unwarned-test").len(), 0);
+    let database = Database::new().await;
+    let quiet = ConnectOptions { warn_unhandled: false, ..ConnectOptions::url(&database.url) };
+    let quiet = Lavoro::connect_with(quiet).await.unwrap();
+    let loud = database.lavoro().await;
+    quiet.enqueue(NewJob::new("t", 1).queue("unwarned-test")).await.unwrap();
+    loud.enqueue(NewJob::new("t", 1).queue("warned-test")).await.unwrap();
+    // The loud one began later: when it has warned, the other would have too.
+    wait_for("a warning", async || warnings("\"warned-test\"").pop()).await;
+    assert_eq!(warnings("unwarned-test").len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! Why a job does not run, asked of a real database.
 
 use lavoro_core::{
-    ErrorKind, Finish, Job, JobHandle, JobState, Lavoro, NewJob, Outcome, PullWorker, Reason, Why,
-    WorkerOptions,
+    ConnectOptions, ErrorKind, Finish, Job, JobHandle, JobState, Lavoro, NewJob, Outcome,
+    PullWorker, Reason, Why, WorkerOptions,
 };
 use lavoro_tests::{Database, quick, wait_for};
 use std::time::Duration;
@@ -46,9 +46,14 @@ async fn reason(job: &JobHandle) -> String {
 async fn a_job_that_does_not_exist_is_an_error() {
     let database = Database::new().await;
     let lavoro = database.lavoro().await;
-    let error = lavoro.job(99).why().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::JobNotFound);
-    assert!(error.message().contains("pruned"), "{error}");
+    let pooled = ConnectOptions { transaction_pooler: true, ..ConnectOptions::url(&database.url) };
+    for lavoro in [lavoro, Lavoro::connect_with(pooled).await.unwrap()] {
+        let error = lavoro.job(99).why().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::JobNotFound);
+        assert!(error.message().contains("pruned"), "{error}");
+        let job = lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+        assert_eq!(reason(&job).await, "no_worker");
+    }
 }
 
 /// The fleet stands in the way, in this order: nobody, nobody for the task, for the queue, no

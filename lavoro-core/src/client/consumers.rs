@@ -4,7 +4,9 @@
 //! the database. A loop behind asks, for all flags at once and seldom, whether a live worker
 //! handles what was enqueued.
 
+use super::Lavoro;
 use crate::error::Result;
+use crate::new_job::CheckedJob;
 use crate::service::{Service, Step};
 use crate::store::Store;
 use std::collections::HashMap;
@@ -58,15 +60,19 @@ impl Consumers {
         Self { lanes, service: Mutex::new(Some(service)) }
     }
 
-    /// Something is enqueued.
-    pub(super) fn note(&self, queue: &str, task: &str) {
-        self.lanes.note(queue, task);
-    }
-
     /// Ends the loop.
     pub(super) async fn close(&self) {
         if let Some(service) = self.service.lock().await.take() {
             service.stop().await;
+        }
+    }
+}
+
+impl Lavoro {
+    /// A job is being enqueued.
+    pub(super) fn note(&self, job: &CheckedJob) {
+        if let Some(consumers) = &self.inner.consumers {
+            consumers.lanes.note(&job.queue, &job.task);
         }
     }
 }

@@ -58,7 +58,7 @@ struct Inner {
     coalescer: Coalescer,
     bulk: Mutex<Bulk>,
     hinter: Hinter,
-    consumers: Consumers,
+    consumers: Option<Consumers>,
     waiter: Waiter,
     maintenance: Mutex<Option<Maintenance>>,
     options: ConnectOptions,
@@ -118,7 +118,9 @@ impl Lavoro {
             inner: Arc::new(Inner {
                 coalescer: Coalescer::start(handle, Arc::clone(&store), hinter.clone(), patience),
                 bulk: Mutex::new(Bulk::new(Arc::clone(&store), patience)),
-                consumers: Consumers::start(handle, Arc::clone(&store)),
+                consumers: options
+                    .warn_unhandled
+                    .then(|| Consumers::start(handle, Arc::clone(&store))),
                 waiter: Waiter::start(handle, Arc::clone(&store)),
                 hinter,
                 maintenance: Mutex::new(maintenance),
@@ -142,7 +144,7 @@ impl Lavoro {
     /// or what is wrong with the database.
     pub async fn enqueue(&self, job: NewJob) -> Result<JobHandle> {
         let job = job.check()?;
-        self.inner.consumers.note(&job.queue, &job.task);
+        self.note(&job);
         let enqueued = if job.unique_key.is_some() {
             let inner = Arc::clone(&self.inner);
             self.run(async move {
@@ -178,7 +180,7 @@ impl Lavoro {
         });
         let jobs = checked.collect::<Result<Vec<_>>>()?;
         for job in &jobs {
-            self.inner.consumers.note(&job.queue, &job.task);
+            self.note(job);
         }
         let inner = Arc::clone(&self.inner);
         let enqueued = self
@@ -201,7 +203,7 @@ impl Lavoro {
         job: NewJob,
     ) -> Result<JobHandle> {
         let job = job.check()?;
-        self.inner.consumers.note(&job.queue, &job.task);
+        self.note(&job);
         let enqueued = self.inner.store.enqueue_in(transaction, &job).await?;
         Ok(self.handle(enqueued.id, enqueued.created))
     }
@@ -255,7 +257,9 @@ impl Lavoro {
         let inner = Arc::clone(&self.inner);
         let closed = self.run(async move {
             inner.coalescer.close().await;
-            inner.consumers.close().await;
+            if let Some(consumers) = &inner.consumers {
+                consumers.close().await;
+            }
             if let Some(maintenance) = inner.maintenance.lock().await.take() {
                 maintenance.stop().await;
             }
