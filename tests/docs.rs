@@ -266,8 +266,8 @@ fn commands_and_options_exist() {
         for line in lines.filter(|line| line.starts_with("lavoro ")) {
             let (mut command, options) = words(line);
             let Some(first) = command.first() else { continue };
-            let depth =
-                if ["jobs", "queues", "retention"].contains(&first.as_str()) { 2 } else { 1 };
+            let two_words = ["jobs", "queues", "retention", "workers"];
+            let depth = if two_words.contains(&first.as_str()) { 2 } else { 1 };
             command.truncate(depth);
             let help = help(&command);
             seen += 1;

@@ -29,10 +29,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runtime", &[]),
     ("service", &[]),
     ("job_edit", &["json", "limits", "new_job"]),
+    ("fleet", &[]),
+    ("why", &["fleet", "job"]),
     (
         "store",
         &[
             "doctor",
+            "fleet",
             "histogram",
             "job",
             "job_edit",
@@ -44,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "retry",
             "signal",
             "statistics",
+            "why",
         ],
     ),
     ("maintenance", &["clock", "options", "outcome", "retention", "service", "store"]),
@@ -52,6 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "doctor",
             "embedded",
+            "fleet",
             "job",
             "job_edit",
             "json",
@@ -65,6 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "service",
             "statistics",
             "store",
+            "why",
         ],
     ),
     (
@@ -98,6 +104,7 @@ const PURE: &[&str] = &[
     "doctor",
     "error",
     "event",
+    "fleet",
     "histogram",
     "job",
     "job_edit",
@@ -110,6 +117,7 @@ const PURE: &[&str] = &[
     "retention",
     "retry",
     "statistics",
+    "why",
 ];
 
 fn core() -> PathBuf {

@@ -54,7 +54,7 @@ const ALL: &[&str] = &[
 async fn main() -> Result<()> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        names = ALL.map(str::to_owned).into();
+        names = ALL.iter().map(ToString::to_string).collect();
     }
     let cluster = cluster::Cluster::start()?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,7 +1,7 @@
 //! What may be written on the command line.
 
 use crate::commands::{
-    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, retention, top,
+    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, retention, top, why,
     worker, workers,
 };
 use crate::exit;
@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Look at jobs; retry, cancel, edit and delete them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
-    /// Look at queues, pause and resume them
+    /// Look at queues, pause, rename and clear them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
     /// Watch queues and failures live
@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// See and set how long ended jobs are kept
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
+    /// Say what keeps a job from running
+    Why(why::WhyArgs),
     /// Measure this machine, in a database of the benchmark's own
     Bench(bench::BenchArgs),
 }
@@ -152,6 +154,9 @@ mod tests {
             &["jobs", "cancel", "--task", "t", "--yes", "--dry-run"],
             &["jobs", "edit", "1", "--delay", "1s", "--at", "2030-01-01T00:00:00Z"],
             &["enqueue", "t", "--expires-in", "1s", "--expires-at", "2030-01-01T00:00:00Z"],
+            &["queues", "rename", "one"],
+            &["queues", "clear", "q", "--yes", "--dry-run"],
+            &["why", "one"],
         ] {
             assert!(parse(line).is_err(), "{line:?}");
         }

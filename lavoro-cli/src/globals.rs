@@ -41,6 +41,7 @@ impl Globals {
             url: self.database_url.clone(),
             schema: self.schema.clone(),
             transaction_pooler: self.pooler == Some(Pooler::Transaction),
+            warn_unhandled: false, // `lavoro enqueue` says it at once
             ..ConnectOptions::default()
         }
     }

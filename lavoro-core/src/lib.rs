@@ -41,8 +41,8 @@
 //!
 //! # Layers
 //!
-//! Modules depend on each other in one direction: `error job job_edit json limits new_job notes
-//! options outcome retention retry signal trace` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! Modules depend on each other in one direction: `error fleet job job_edit json limits new_job
+//! notes options outcome retention retry signal trace why` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← `testing` ← this list. A test holds them to it.
 
 mod client;
@@ -51,6 +51,7 @@ mod doctor;
 pub mod embedded;
 mod error;
 mod event;
+mod fleet;
 mod histogram;
 mod job;
 mod job_edit;
@@ -73,10 +74,15 @@ pub mod testing;
 mod trace;
 mod worker;
 
-pub use client::{JobHandle, JobResult, Lavoro, Migrations, SqlCall};
+mod why;
+
+pub use client::{
+    JobHandle, JobResult, KeptJob, Lavoro, Migrations, QueueClear, QueueRename, SqlCall,
+};
 pub use doctor::{Finding, FindingStatus};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventJob};
+pub use fleet::{WorkerInfo, WorkerQueue, WorkerState};
 pub use job::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
 };
@@ -90,7 +96,8 @@ pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
-pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo};
+pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo, Unhandled};
+pub use why::{BusyWorker, Reason, Why};
 pub use worker::{
     EventStream, Finish, Health, IntoOutcome, Next, PullWorker, Worker, WorkerBuilder,
 };

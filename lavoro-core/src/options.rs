@@ -26,6 +26,8 @@ pub struct ConnectOptions {
     /// Whether to create or upgrade the schema on connecting. Default: false, except on
     /// `embedded:` and `memory:`.
     pub migrate: Option<bool>,
+    /// Whether to log a warning when jobs are enqueued that no live worker handles. Default: true.
+    pub warn_unhandled: bool,
     /// How long an enqueue is tried again while the database cannot be reached. Default: 30 s.
     pub enqueue_timeout: Duration,
     /// How long to wait for one statement. Default: 30 s.
@@ -56,6 +58,7 @@ impl Default for ConnectOptions {
             transaction_pooler: false,
             maintenance: false,
             migrate: None,
+            warn_unhandled: true,
             enqueue_timeout: Duration::from_secs(30),
             statement_timeout: Duration::from_secs(30),
             timing: Timing::default(),

@@ -49,12 +49,14 @@ declare
     j record;
     p record;
 begin
-    -- A claim or promotion may replace the pack between two looks: the job is then in another
-    -- one, or in a lease. An edit may move it to another lane, so that is read anew as well.
-    -- Nothing else takes a job from the waiting, so look until it is found.
+    -- A claim, a promotion, an edit or a renaming may replace the pack between two looks, and the
+    -- last two the lane: the job is then in another pack, or in a lease; or it has been deleted. So
+    -- look until it is found.
     for look in 1..100 loop
         select queue, task, priority into j from lavoro.job where id = wanted;
-        exit when not found;
+        if not found then
+            return;
+        end if;
         -- All jobs of a pack lie in one block of 1024 ids, so the pack starts in the job's own.
         delete from lavoro.ready r
         where r.queue = j.queue and r.task = j.task and r.suspect in (false, true)
@@ -73,12 +75,12 @@ begin
         end if;
         delete from lavoro.scheduled s
         where s.id between wanted >> 10 << 10 and wanted and wanted = any (s.jobs)
-        returning s.attempt, s.bytes / cardinality(s.jobs) as bytes, s.suspect, s.run_at,
-                  array_remove(s.jobs, wanted) as rest into p;
+        returning s.attempt, s.bytes / cardinality(s.jobs) as bytes, s.suspect, s.run_at, s.priority,
+                  s.queue, array_remove(s.jobs, wanted) as rest into p;
         if found then
             insert into lavoro.scheduled (id, run_at, priority, bytes, attempt, suspect, queue, task, jobs)
-            select p.rest[1], p.run_at, j.priority, p.bytes * cardinality(p.rest), p.attempt, p.suspect,
-                   j.queue, j.task, p.rest
+            select p.rest[1], p.run_at, p.priority, p.bytes * cardinality(p.rest), p.attempt, p.suspect,
+                   p.queue, j.task, p.rest
             where cardinality(p.rest) > 0;
             attempts := p.attempt;
             suspect := p.suspect;

@@ -55,6 +55,26 @@ begin
 end
 $$;
 
+-- Moves the unique key of a job to another queue. Answers the job that holds it there instead:
+-- 0 if that one is not committed yet. Null: the key has moved, or the job has none.
+create function lavoro.move_key(job_id bigint, queue text)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, /*schema*/lavoro, pg_temp
+set lock_timeout = '100ms'
+as $$
+begin
+    update lavoro.unique_key u set queue = move_key.queue where u.job_id = move_key.job_id;
+    return null;
+exception when unique_violation or lock_not_available then
+    return coalesce(
+        (select h.job_id
+         from lavoro.unique_key k
+         join lavoro.unique_key h on h.queue = move_key.queue and h.task = k.task and h.key = k.key
+         where k.job_id = move_key.job_id), 0);
+end
+$$;
+
 -- Deletes a job that waits or has ended, with its history. Raises LV013 if it runs.
 create function lavoro.delete(job_id bigint)
 returns void

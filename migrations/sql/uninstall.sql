@@ -2,7 +2,7 @@
 drop view if exists lavoro.jobs;
 drop function if exists lavoro.edit_all, lavoro.delete_all, lavoro.retry_all, lavoro.cancel_all,
     lavoro.unlist, lavoro.put_back, lavoro.withdraw_all, lavoro.has_worker, lavoro.follow_up, lavoro.expire, lavoro.forget,
-    lavoro.delete, lavoro.edit, lavoro.retry, lavoro.cancel, lavoro.withdraw, lavoro.complete,
+    lavoro.delete, lavoro.move_key, lavoro.edit, lavoro.retry, lavoro.cancel, lavoro.withdraw, lavoro.complete,
     lavoro.enqueue, lavoro.enqueue_unique, lavoro.enqueue_as, lavoro.take_key, lavoro.check_backoff, lavoro.due_at, lavoro.check_instant,
     lavoro.check_range, lavoro.check_json, lavoro.check_name;
 drop table if exists lavoro.kept, lavoro.retention, lavoro.tally, lavoro.log, lavoro.checkpoint,

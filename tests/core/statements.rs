@@ -69,6 +69,19 @@ const HOT: &[(&str, &str)] = &[
           null::timestamptz, 'x'::text, 50::bigint)",
     ),
     ("bulk_lock", "('{1,2}'::bigint[])"),
+    (
+        "queue_move_ready",
+        "('default'::text, 'b'::text, 't'::text, false, 0, 0::bigint, 1000000::bigint, 16::bigint)",
+    ),
+    (
+        "queue_move_scheduled",
+        "('default'::text, 'b'::text, 0::bigint, 1000000::bigint, 16::bigint)",
+    ),
+    (
+        "queue_clear_ready",
+        "('default'::text, 't'::text, false, 0, 0::bigint, 1000000::bigint, 16::bigint)",
+    ),
+    ("queue_clear_scheduled", "('default'::text, 0::bigint, 1000000::bigint, 16::bigint)"),
 ];
 
 const TABLES: &[&str] = &[

@@ -10,12 +10,14 @@
 )]
 
 mod database;
+mod logs;
 mod process;
 mod proxy;
 mod sound;
 mod wait;
 
 pub use database::{Database, server_url};
+pub use logs::warnings;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
 pub use wait::{PATIENCE, wait_for};

@@ -27,6 +27,12 @@ const BAD_PACKS: &str = "
     join lavoro.job j on j.id = u
     where r.id <> r.jobs[1] or u >> 10 <> r.id >> 10
        or (j.queue, j.task, j.priority) <> (r.queue, r.task, r.priority)
+    union all
+    select s.id
+    from lavoro.scheduled s, unnest(s.jobs) as u
+    join lavoro.job j on j.id = u
+    where s.id <> s.jobs[1] or u >> 10 <> s.id >> 10
+       or (j.queue, j.task, j.priority) <> (s.queue, s.task, s.priority)
     limit 10";
 
 /// Unique keys without a job that has yet to end, and such jobs without their keys.
@@ -39,7 +45,7 @@ const BAD_KEYS: &str = "
     from lavoro.job j
     where j.unique_key is not null
       and not exists (select from lavoro.outcome o where o.job_id = j.id)
-      and not exists (select from lavoro.unique_key k where k.job_id = j.id)
+      and not exists (select from lavoro.unique_key k where k.job_id = j.id and k.queue = j.queue)
     limit 10";
 
 impl Database {

@@ -3,13 +3,13 @@
 use super::with_lavoro;
 use crate::exit::{Failure, Result};
 use crate::globals::Globals;
-use crate::output::Output;
+use crate::output::{Output, printable};
 use crate::parse;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use lavoro_core::{DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, JobHandle, JobState, NewJob};
 use serde_json::{Value, json};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 /// How much is read from stdin: more than any payload may have.
@@ -126,17 +126,32 @@ fn stdin() -> Result<Vec<u8>> {
 /// Runs the command.
 pub(crate) async fn run(globals: &Globals, args: EnqueueArgs, output: Output) -> Result<()> {
     let wait = args.wait;
+    let (queue, task) = (args.queue.clone(), args.task.clone());
     let job = args.job()?;
     with_lavoro(globals, async |lavoro| {
         let job = lavoro.enqueue(job).await?;
         let id = job.id().to_string();
-        output.print(&json!({"id": id, "created": job.is_new()}), || id.clone())?;
+        // The job is committed: that nobody can say who handles it is no failure.
+        let handled = lavoro.is_handled(&queue, &task).await.ok();
+        let answer = json!({"id": id, "created": job.is_new(), "handled": handled});
+        output.print(&answer, || id.clone())?;
+        if handled == Some(false) {
+            warn_unhandled(&queue, &task);
+        }
         match wait {
             Some(timeout) => print_result(&job, timeout, output).await,
             None => Ok(()),
         }
     })
     .await
+}
+
+/// Nobody will run the job as things stand: it waits until someone does.
+fn warn_unhandled(queue: &str, task: &str) {
+    let (queue, task) = (printable(queue), printable(task));
+    let text = format!("no live worker handles task {task} in queue {queue}: the job waits");
+    // The job is enqueued whether or not anybody reads this.
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
 }
 
 /// Waits for a job and prints its result; one that did not complete is a failure.

@@ -8,10 +8,13 @@ mod doctor;
 mod figures;
 mod jobs;
 mod logs;
+mod queues;
 mod retention;
 mod support;
 mod top;
+mod why;
 mod worker;
+mod workers;
 
 use serde_json::{Value, json};
 use support::{Schema, lavoro};
@@ -91,8 +94,8 @@ fn enqueue_prints_the_id_and_takes_every_option() {
         "--tag",
         "b",
     ];
-    assert_eq!(schema.json(&options), json!({"id": "2", "created": true}));
-    assert_eq!(schema.json(&options), json!({"id": "2", "created": false}));
+    assert_eq!(schema.json(&options), json!({"id": "2", "created": true, "handled": false}));
+    assert_eq!(schema.json(&options), json!({"id": "2", "created": false, "handled": false}));
     let job = schema.json(&["jobs", "show", "2"]);
     assert_eq!(job["id"], "2");
     assert_eq!(job["payload"], json!([1]));
@@ -126,7 +129,7 @@ fn enqueue_refuses_what_is_wrong() {
     assert_eq!(schema.json(&["jobs", "list"]), json!([]));
     let waited = schema.run(&["enqueue", "t", "--wait=0", "--json"]);
     assert_eq!((waited.code, waited.error_code().as_str()), (6, "timeout"));
-    assert_eq!(waited.stdout, "{\"created\":true,\"id\":\"1\"}\n");
+    assert_eq!(waited.stdout, "{\"created\":true,\"handled\":false,\"id\":\"1\"}\n");
 }
 
 #[test]
@@ -156,21 +159,6 @@ fn jobs_are_listed_cancelled_and_retried() {
         let facts = (answer.code, answer.error_code());
         assert_eq!(facts, (3, "job_not_found".to_owned()), "{command}");
     }
-}
-
-#[test]
-fn queues_are_listed_paused_and_resumed() {
-    let schema = Schema::new("queues");
-    schema.json(&["enqueue", "t", "--queue", "mail"]);
-    let queue = |list: Value| list.as_array().unwrap()[0].clone();
-    schema.json(&["queues", "pause", "mail"]);
-    let mail = queue(schema.json(&["queues", "list"]));
-    assert_eq!((&mail["name"], &mail["available"]), (&json!("mail"), &json!(1)));
-    assert!(mail["paused_at"].is_string(), "{mail}");
-    schema.json(&["queues", "resume", "mail"]);
-    assert!(queue(schema.json(&["queues", "list"]))["paused_at"].is_null());
-    assert!(schema.run(&["queues", "list"]).stdout.starts_with("QUEUE  AVAILABLE"));
-    assert_eq!(schema.run(&["queues", "pause", ""]).code, 2);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::job::{JobId, JobInfo, JobState};
 use crate::job_edit::JobEdit;
 use crate::notes::LogLine;
 use crate::store::LogFilter;
+use crate::why::Why;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,16 @@ impl JobHandle {
     pub async fn info(&self) -> Result<JobInfo> {
         let (store, id) = (Arc::clone(self.lavoro.store()), self.id);
         self.lavoro.run(async move { store.job(id).await?.ok_or_else(|| not_found(id)) }).await
+    }
+
+    /// Why the job does not run: the first thing that would have to go.
+    ///
+    /// # Errors
+    /// `job_not_found`, or what is wrong with the database.
+    pub async fn why(&self) -> Result<Why> {
+        let (store, id) = (Arc::clone(self.lavoro.store()), self.id);
+        let why = async move { Ok(store.why(id).await?.ok_or_else(|| not_found(id))?.judge()) };
+        self.lavoro.run(why).await
     }
 
     /// Waits until the job has ended, at most as long as `timeout`.
@@ -155,5 +166,8 @@ impl JobHandle {
 }
 
 fn not_found(id: JobId) -> Error {
-    Error::new(ErrorKind::JobNotFound, format!("there is no job {id}"))
+    Error::new(
+        ErrorKind::JobNotFound,
+        format!("there is no job {id}: perhaps it was pruned or deleted"),
+    )
 }

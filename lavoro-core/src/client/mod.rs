@@ -2,12 +2,15 @@
 
 mod bulk;
 mod coalesce;
+mod consumers;
 mod diagnose;
+mod fleet;
 mod handle;
 mod hint;
 mod jobs;
 mod migrations;
 mod producer;
+mod queues;
 mod retention;
 mod statistics;
 mod target;
@@ -16,19 +19,20 @@ mod wait;
 
 pub use handle::{JobHandle, JobResult};
 pub use migrations::Migrations;
+pub use queues::{KeptJob, QueueClear, QueueRename};
 pub use transaction::SqlCall;
 
 use crate::embedded::Embedded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobId;
-use crate::limits;
 use crate::maintenance::Maintenance;
 use crate::new_job::NewJob;
 use crate::options::ConnectOptions;
 use crate::runtime::Runtime;
-use crate::store::{Migrator, QueueInfo, Store};
+use crate::store::{Migrator, Store};
 use bulk::Bulk;
 use coalesce::Coalescer;
+use consumers::Consumers;
 use hint::Hinter;
 use std::sync::Arc;
 use target::Target;
@@ -60,6 +64,7 @@ struct Inner {
     coalescer: Coalescer,
     bulk: Mutex<Bulk>,
     hinter: Hinter,
+    consumers: Option<Consumers>,
     waiter: Waiter,
     maintenance: Mutex<Option<Maintenance>>,
     options: ConnectOptions,
@@ -119,6 +124,9 @@ impl Lavoro {
             inner: Arc::new(Inner {
                 coalescer: Coalescer::start(handle, Arc::clone(&store), hinter.clone(), patience),
                 bulk: Mutex::new(Bulk::new(Arc::clone(&store), patience)),
+                consumers: options
+                    .warn_unhandled
+                    .then(|| Consumers::start(handle, Arc::clone(&store))),
                 waiter: Waiter::start(handle, Arc::clone(&store)),
                 hinter,
                 maintenance: Mutex::new(maintenance),
@@ -142,6 +150,7 @@ impl Lavoro {
     /// or what is wrong with the database.
     pub async fn enqueue(&self, job: NewJob) -> Result<JobHandle> {
         let job = job.check()?;
+        self.note(&job);
         let enqueued = if job.unique_key.is_some() {
             let inner = Arc::clone(&self.inner);
             self.run(async move {
@@ -176,6 +185,9 @@ impl Lavoro {
             })
         });
         let jobs = checked.collect::<Result<Vec<_>>>()?;
+        for job in &jobs {
+            self.note(job);
+        }
         let inner = Arc::clone(&self.inner);
         let enqueued = self
             .run(async move { inner.bulk.lock().await.enqueue(jobs, &inner.hinter).await })
@@ -187,37 +199,6 @@ impl Lavoro {
     #[must_use]
     pub fn job(&self, id: JobId) -> JobHandle {
         self.handle(id, false)
-    }
-
-    /// Every queue that holds jobs or settings, by name.
-    ///
-    /// # Errors
-    /// What is wrong with the database.
-    pub async fn queues(&self) -> Result<Vec<QueueInfo>> {
-        let store = Arc::clone(&self.inner.store);
-        self.run(async move { store.queues().await }).await
-    }
-
-    /// Pauses a queue for all workers: nothing more is claimed from it.
-    ///
-    /// # Errors
-    /// `invalid_queue`, or what is wrong with the database.
-    pub async fn pause_queue(&self, queue: impl Into<String>) -> Result<()> {
-        self.set_paused(queue.into(), true).await
-    }
-
-    /// Resumes a paused queue.
-    ///
-    /// # Errors
-    /// `invalid_queue`, or what is wrong with the database.
-    pub async fn resume_queue(&self, queue: impl Into<String>) -> Result<()> {
-        self.set_paused(queue.into(), false).await
-    }
-
-    async fn set_paused(&self, queue: String, paused: bool) -> Result<()> {
-        limits::check_queue(&queue)?;
-        let store = Arc::clone(&self.inner.store);
-        self.run(async move { store.pause_queue(&queue, paused).await }).await
     }
 
     /// How many bytes of write-ahead log the server has written since it was made: the
@@ -254,6 +235,9 @@ impl Lavoro {
         let inner = Arc::clone(&self.inner);
         let closed = self.run(async move {
             inner.coalescer.close().await;
+            if let Some(consumers) = &inner.consumers {
+                consumers.close().await;
+            }
             if let Some(maintenance) = inner.maintenance.lock().await.take() {
                 maintenance.stop().await;
             }

@@ -47,6 +47,7 @@ impl Lavoro {
         job: NewJob,
     ) -> Result<JobHandle> {
         let job = job.check()?;
+        self.note(&job);
         let enqueued = self.inner.store.enqueue_in(transaction, &job).await?;
         Ok(self.handle(enqueued.id, enqueued.created))
     }

@@ -70,11 +70,8 @@ impl Source {
 
     /// Looks.
     pub(super) async fn sample(&mut self) -> Result<Sample> {
-        let failed = JobFilter {
-            state: Some(JobState::Discarded),
-            limit: FAILURES,
-            ..JobFilter::default()
-        };
+        let failed =
+            JobFilter { state: Some(JobState::Discarded), limit: FAILURES, ..JobFilter::default() };
         let infos = self.lavoro.queues().await?;
         let failures = self.lavoro.list_jobs(failed).await?;
         let (now, at) = (Instant::now(), Utc::now());
