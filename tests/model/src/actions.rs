@@ -1,11 +1,14 @@
 //! When each action can happen, and what it does.
 
-use crate::state::{Claim, Phase, Rescue, State, Status};
+use crate::state::{Budget, Claim, Phase, Rescue, State, Status};
 use crate::{Action, LEASE, Protocol, client, rescue, server};
 
 /// Collects what can happen now.
 pub(crate) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Action>) {
-    time(state, actions);
+    if is_over(state) {
+        return;
+    }
+    time(protocol, state, actions);
     for worker in 0..state.workers.len() {
         process(protocol, state, worker, actions);
     }
@@ -25,11 +28,23 @@ pub(crate) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Acti
     }
 }
 
-fn time(state: &State, actions: &mut Vec<Action>) {
+/// Whether nothing of interest can happen any more.
+fn is_over(state: &State) -> bool {
+    let idle = |worker: &crate::state::Worker| worker.attempts.is_empty();
+    let Budget { claims, retries, cancels, .. } = state.left;
+    let over = |job| state.has_ended(job) || (state.jobs[job].ready > 0 && claims + cancels == 0);
+    (0..state.jobs.len()).all(over)
+        && retries == 0
+        && state.sent.is_empty()
+        && state.open.is_empty()
+        && state.workers.iter().all(idle)
+}
+
+fn time(protocol: &Protocol, state: &State, actions: &mut Vec<Action>) {
     let shown = |worker: &crate::state::Worker| {
         worker.status != Status::Runs || state.rows[worker.row].beaten
     };
-    if state.down || state.workers.iter().all(shown) {
+    if protocol.clocks && (state.down || state.workers.iter().all(shown)) {
         actions.push(Action::Tick);
     }
     if state.down {
@@ -61,7 +76,7 @@ fn process(protocol: &Protocol, state: &State, n: usize, actions: &mut Vec<Actio
     if state.down {
         return;
     }
-    if !rescue::holds_row(state, worker.row) && !state.rows[worker.row].beaten {
+    if !rescue::holds_row(state, worker.row) && rescue::wants_beat(&state.rows[worker.row]) {
         actions.push(Action::Beat(n));
     }
     match worker.claim {
@@ -172,11 +187,13 @@ pub(crate) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         Action::Freeze(worker) => {
             state.left.freezes -= 1;
             state.workers[worker].status = Status::Frozen;
+            rescue::silence(protocol, state, worker);
         }
         Action::Thaw(worker) => state.workers[worker].status = Status::Runs,
         Action::Crash(worker) => {
             state.left.crashes -= 1;
             state.workers[worker].status = Status::Dead;
+            rescue::silence(protocol, state, worker);
             state.sent.iter_mut().filter(|s| s.is_from(worker, &state.rows, &state.workers)).for_each(
                 |sent| sent.asked = false,
             );

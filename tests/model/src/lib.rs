@@ -55,6 +55,9 @@ pub struct Protocol {
     pub jobs: usize,
     /// How many workers there are.
     pub workers: usize,
+    /// Whether time is modelled. If not, who is frozen or dead may be judged lost at any moment,
+    /// and nobody else.
+    pub clocks: bool,
     /// How often each kind of trouble may happen.
     pub budget: Budget,
     /// What is done wrong.

@@ -19,6 +19,19 @@ pub(crate) fn tick(state: &mut State) {
     state.rescuer.looked = 2.min(state.rescuer.looked + 1);
 }
 
+/// Without clocks, who does not run has been silent for long.
+pub(crate) fn silence(protocol: &Protocol, state: &mut State, worker: usize) {
+    if !protocol.clocks {
+        let row = &mut state.rows[state.workers[worker].row];
+        (row.age, row.missed) = (LEASE, LEASE);
+    }
+}
+
+/// Whether a heartbeat would change anything.
+pub(crate) fn wants_beat(row: &Row) -> bool {
+    !row.beaten || row.ended || row.missed > 0
+}
+
 /// `worker_beat.sql`; `worker_start.sql` if the worker was ended.
 pub(crate) fn beat(state: &mut State, worker: usize) {
     let row = state.workers[worker].row;
@@ -69,6 +82,12 @@ pub(crate) fn look(protocol: &Protocol, state: &mut State) -> Vec<usize> {
             None => first,
         };
         state.rescuer.watch[number] = Some(Watched { since, stands: true });
+        if !protocol.clocks {
+            if holds && (row.ended || row.missed >= LEASE) {
+                lost.push(number);
+            }
+            continue;
+        }
         let silent = row.ended || row.age >= LEASE;
         if silent && (since >= LEASE || protocol.has(Flaw::OneClock)) {
             lost.push(number);

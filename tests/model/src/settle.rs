@@ -15,11 +15,11 @@ pub(crate) fn stuck(protocol: &Protocol, state: &State, decide: bool) -> Vec<usi
         state.open.clear();
     }
     let settled = |state: &State, job: usize| state.has_ended(job) || state.jobs[job].ready > 0;
-    let mut ticks = 0;
-    for _ in 0..1000 {
+    let (mut ticks, steps) = (0, if protocol.clocks { 300 } else { 60 });
+    for step in 0.. {
         let jobs = 0..state.jobs.len();
         let left: Vec<usize> = jobs.filter(|job| !settled(&state, *job)).collect();
-        if left.is_empty() || ticks > TICKS {
+        if left.is_empty() || ticks > TICKS || step > steps {
             return left;
         }
         let action = next(protocol, &state);
@@ -27,7 +27,7 @@ pub(crate) fn stuck(protocol: &Protocol, state: &State, decide: bool) -> Vec<usi
         actions::apply(protocol, &mut state, action);
         state.tidy();
     }
-    (0..state.jobs.len()).collect()
+    vec![]
 }
 
 /// The next step of a fair run.
@@ -68,7 +68,7 @@ fn next(protocol: &Protocol, state: &State) -> Action {
     }
     for (n, worker) in state.workers.iter().enumerate() {
         let blocked = rescue::holds_row(state, worker.row);
-        if worker.status == Status::Runs && !state.rows[worker.row].beaten && !blocked {
+        if worker.status == Status::Runs && rescue::wants_beat(&state.rows[worker.row]) && !blocked {
             return Action::Beat(n);
         }
     }
