@@ -129,9 +129,13 @@ fn statements(protocol: &Protocol, state: &State, actions: &mut Vec<Action>) {
     for (n, lease) in state.leases.iter().enumerate() {
         let ended = lease.jobs.iter().all(|job| state.has_ended(*job));
         let held = state.open.iter().any(|open| open.token == lease.token && open.inserted);
-        let attempts = state.workers.iter().flat_map(|worker| &worker.attempts);
-        let used = attempts.into_iter().any(|attempt| attempt.token == lease.token);
-        if ended && !held && !used && !lease.jobs.is_empty() && !state.rescuer_holds_lease(lease.token)
+        let mut attempts = state.workers.iter().flat_map(|worker| &worker.attempts);
+        let used = attempts.any(|attempt| attempt.token == lease.token);
+        if ended
+            && !held
+            && !used
+            && !lease.jobs.is_empty()
+            && !state.rescuer_holds_lease(lease.token)
         {
             actions.push(Action::Drop(n));
         }
@@ -177,7 +181,7 @@ pub(crate) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
             rescue::restart(state);
         }
         Action::Tick => rescue::tick(state),
-        Action::Down => rescue::outage(protocol, state),
+        Action::Down => rescue::outage(state),
         Action::Up => state.down = false,
         Action::Jump => {
             state.left.jumps -= 1;
@@ -194,12 +198,14 @@ pub(crate) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
             state.left.crashes -= 1;
             state.workers[worker].status = Status::Dead;
             rescue::silence(protocol, state, worker);
-            state.sent.iter_mut().filter(|s| s.is_from(worker, &state.rows, &state.workers)).for_each(
-                |sent| sent.asked = false,
-            );
+            state
+                .sent
+                .iter_mut()
+                .filter(|s| s.is_from(worker, &state.rows, &state.workers))
+                .for_each(|sent| sent.asked = false);
         }
         Action::Run(n) => server::run(protocol, state, n),
-        Action::Timeout(n) => server::fail(protocol, state, n),
+        Action::Timeout(n) => server::fail(state, n),
         Action::Lose(n) => {
             state.left.lost -= 1;
             client::lose(state, n);
@@ -245,7 +251,7 @@ fn apply_rescue(protocol: &Protocol, state: &mut State, action: Action) {
         }
         Action::Lock => rescue::lock(protocol, state),
         Action::Hold => rescue::hold(state),
-        Action::Rescue => rescue::commit(state),
+        Action::Rescue => rescue::commit(protocol, state),
         Action::End => rescue::end(state),
         _ => {}
     }

@@ -8,7 +8,8 @@ use crate::{Flaw, Protocol};
 impl Worker {
     /// Begins attempts.
     pub(crate) fn take(&mut self, jobs: &[usize], token: Token) {
-        let attempt = |job: &usize| Attempt { job: *job, token, returns: false, phase: Phase::Runs };
+        let attempt =
+            |job: &usize| Attempt { job: *job, token, returns: false, phase: Phase::Runs };
         self.attempts.extend(jobs.iter().map(attempt));
     }
 }
@@ -84,11 +85,11 @@ pub(crate) fn look_up(protocol: &Protocol, state: &mut State, worker: usize, n: 
     let accepted = state.jobs[attempt.job].outcomes.iter().any(|outcome| {
         outcome.token == Some(attempt.token) && (by_start || outcome.by != By::Rescue)
     });
-    verdict(protocol, state, worker, n, accepted);
+    verdict(state, worker, n, accepted);
 }
 
 /// The worker hears what became of an attempt's end.
-pub(crate) fn verdict(_: &Protocol, state: &mut State, worker: usize, n: usize, accepted: bool) {
+pub(crate) fn verdict(state: &mut State, worker: usize, n: usize, accepted: bool) {
     let attempt = state.workers[worker].attempts.remove(n);
     let stands = state.jobs[attempt.job].outcomes.iter().any(|outcome| {
         outcome.token == Some(attempt.token) && matches!(outcome.by, By::Report | By::Transaction)

@@ -20,7 +20,8 @@ use stateright::{Model, Property};
 /// How many ticks a silent worker keeps its jobs. A worker with contact beats in every tick.
 const LEASE: u8 = 3;
 
-/// A mistake that the engine does not make. Each must be found by the checker.
+/// A mistake. Each must be found by the checker. The engine makes none of them except the last
+/// two, which this model found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// A completion is accepted whatever its lease lists.
@@ -43,6 +44,9 @@ pub enum Flaw {
     SilentStart,
     /// A manual retry leaves the job listed in the lease it ran under.
     RetryKeepsLease,
+    /// A rescue ends the worker's row after its commit. It may have deleted a void row, and a
+    /// heartbeat in between keeps the worker, and with it a claim that comes late, alive.
+    EndsLater,
     /// Whether an outcome was recorded is told by the start of the attempt alone, which a
     /// rescuer writes too when it discards a job.
     RecordedByStart,

@@ -13,12 +13,16 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always("a job ends once, unless it is retried by hand", |_, state: &State| {
             state.jobs.iter().all(|job| job.outcomes.len() <= 1)
         }),
-        Property::always("effects are committed once, and with their outcome", |_, state: &State| {
-            state.jobs.iter().all(|job| {
-                let by = |by: By| job.outcomes.iter().filter(|outcome| outcome.by == by).count();
-                job.effects <= 1 && usize::from(job.effects) == by(By::Transaction)
-            })
-        }),
+        Property::always(
+            "effects are committed once, and with their outcome",
+            |_, state: &State| {
+                state.jobs.iter().all(|job| {
+                    let by =
+                        |by: By| job.outcomes.iter().filter(|outcome| outcome.by == by).count();
+                    job.effects <= 1 && usize::from(job.effects) == by(By::Transaction)
+                })
+            },
+        ),
         Property::always("a stale completion is never accepted", |_, state: &State| {
             !state.seen.stale_accepted
         }),
@@ -26,13 +30,17 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
             !state.seen.living_rescued
         }),
         Property::always("a verdict is true", |_, state: &State| !state.seen.false_verdict),
-        Property::always("no job is lost: each ends, or can be claimed", |protocol, state: &State| {
-            settle::stuck(protocol, state, true).is_empty()
-        }),
-        Property::always("an open transaction holds up its own job only", |protocol, state: &State| {
-            let held = |job: &usize| state.open.iter().any(|open| open.job == *job);
-            state.open.is_empty() || settle::stuck(protocol, state, false).iter().all(held)
-        }),
+        Property::always(
+            "no job is lost: each ends, or can be claimed",
+            |protocol, state: &State| settle::stuck(protocol, state, true).is_empty(),
+        ),
+        Property::always(
+            "an open transaction holds up its own job only",
+            |protocol, state: &State| {
+                let held = |job: &usize| state.open.iter().any(|open| open.job == *job);
+                state.open.is_empty() || settle::stuck(protocol, state, false).iter().all(held)
+            },
+        ),
     ]
 }
 

@@ -37,26 +37,26 @@ pub(crate) fn run(protocol: &Protocol, state: &mut State, n: usize) {
         Statement::Finish { job, token, saw } => {
             let answer = finish(protocol, state, job, token, saw == Some(true));
             if sent.asked {
-                deliver(protocol, state, job, token, answer);
+                deliver(state, job, token, answer);
             }
         }
         Statement::GiveBack { job, token } => {
             let answer = give_back(state, job, token);
             if sent.asked {
-                deliver(protocol, state, job, token, answer);
+                deliver(state, job, token, answer);
             }
         }
     }
 }
 
 /// Statement `n` fails; its sender hears of it.
-pub(crate) fn fail(protocol: &Protocol, state: &mut State, n: usize) {
+pub(crate) fn fail(state: &mut State, n: usize) {
     let sent = state.sent.remove(n);
     match sent.what {
         Statement::Claim { .. } => {}
         Statement::Finish { job, token, .. } | Statement::GiveBack { job, token } => {
             if sent.asked {
-                deliver(protocol, state, job, token, Answer::Again);
+                deliver(state, job, token, Answer::Again);
             }
         }
     }
@@ -124,7 +124,7 @@ pub(crate) fn put_back(state: &mut State, job: usize, token: Token) {
 }
 
 /// Tells the sender of an outcome.
-fn deliver(protocol: &Protocol, state: &mut State, job: usize, token: Token, answer: Answer) {
+fn deliver(state: &mut State, job: usize, token: Token, answer: Answer) {
     for worker in 0..state.workers.len() {
         let attempts = &state.workers[worker].attempts;
         let waits = |a: &crate::state::Attempt| (a.job, a.token) == (job, token);
@@ -133,7 +133,7 @@ fn deliver(protocol: &Protocol, state: &mut State, job: usize, token: Token, ans
             Answer::Accepted if attempts[n].returns => {
                 state.workers[worker].attempts.remove(n);
             }
-            Answer::Accepted => crate::client::verdict(protocol, state, worker, n, true),
+            Answer::Accepted => crate::client::verdict(state, worker, n, true),
             Answer::Refused => state.workers[worker].attempts[n].phase = Phase::Doubts,
             Answer::Again => state.workers[worker].attempts[n].phase = Phase::Again,
         }
@@ -176,10 +176,10 @@ pub(crate) fn commit(state: &mut State, n: usize) {
 
 /// Whether nobody else holds the job's row.
 pub(crate) fn is_free(state: &State, job: usize) -> bool {
-    let leases = state.leases.iter().filter(|lease| lease.jobs.contains(&job));
+    let mut leases = state.leases.iter().filter(|lease| lease.jobs.contains(&job));
     !state.user_holds_job(job)
         && !state.rescuer_holds_job(job)
-        && !leases.into_iter().any(|lease| state.rescuer_holds_lease(lease.token))
+        && !leases.any(|lease| state.rescuer_holds_lease(lease.token))
 }
 
 /// `lavoro.retry` of a job that has ended.

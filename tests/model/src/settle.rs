@@ -68,7 +68,8 @@ fn next(protocol: &Protocol, state: &State) -> Action {
     }
     for (n, worker) in state.workers.iter().enumerate() {
         let blocked = rescue::holds_row(state, worker.row);
-        if worker.status == Status::Runs && rescue::wants_beat(&state.rows[worker.row]) && !blocked {
+        if worker.status == Status::Runs && rescue::wants_beat(&state.rows[worker.row]) && !blocked
+        {
             return Action::Beat(n);
         }
     }

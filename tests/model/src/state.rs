@@ -199,13 +199,26 @@ pub(crate) struct Watched {
 pub(crate) enum Rescue {
     Idle,
     /// It has judged this row lost; `stands`: its heartbeat is still the one that was seen.
-    Judged { row: usize, stands: bool },
+    Judged {
+        row: usize,
+        stands: bool,
+    },
     /// It holds the row, and knows of these leases.
-    Locked { row: usize, leases: Vec<Token> },
+    Locked {
+        row: usize,
+        leases: Vec<Token>,
+    },
     /// It holds the row, the leases and these jobs.
-    Held { row: usize, leases: Vec<Token>, jobs: Vec<(usize, Token)> },
+    Held {
+        row: usize,
+        leases: Vec<Token>,
+        jobs: Vec<(usize, Token)>,
+    },
     /// It has committed.
-    Done { row: usize, stands: bool },
+    Done {
+        row: usize,
+        stands: bool,
+    },
 }
 
 /// What has happened, for the properties.

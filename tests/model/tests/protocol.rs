@@ -40,7 +40,7 @@ fn races() -> Protocol {
 
 /// Two jobs under one lease, one of them in an open transaction.
 fn neighbours() -> Protocol {
-    let budget = Budget { claims: 2, crashes: 1, lost: 1, transactions: 1, ..Budget::default() };
+    let budget = Budget { claims: 2, crashes: 1, transactions: 1, ..Budget::default() };
     Protocol { jobs: 2, workers: 2, clocks: false, budget, flaw: None }
 }
 
@@ -57,7 +57,11 @@ fn assert_broken(protocol: Protocol, flaw: Flaw, promises: &[&str]) {
     let protocol = Protocol { flaw: Some(flaw), ..protocol };
     let checker = protocol.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let found = checker.discoveries();
-    assert!(!found.is_empty(), "{flaw:?} breaks nothing in {} states", checker.unique_state_count());
+    assert!(
+        !found.is_empty(),
+        "{flaw:?} breaks nothing in {} states",
+        checker.unique_state_count()
+    );
     for (promise, path) in found {
         let steps: Vec<String> =
             path.into_actions().iter().map(|action| format!("{action:?}")).collect();
@@ -145,4 +149,11 @@ fn a_rescuers_verdict_must_not_pass_for_the_workers_own() {
     let protocol = Protocol { jobs: 1, workers: 2, clocks: false, budget, flaw: None };
     assert_sound("verdicts", protocol.clone());
     assert_broken(protocol, Flaw::RecordedByStart, &[VERDICT]);
+}
+
+#[test]
+fn a_void_row_must_not_go_while_its_worker_can_stay() {
+    let budget = Budget { claims: 2, freezes: 1, lost: 1, ..Budget::default() };
+    let protocol = Protocol { jobs: 1, workers: 1, clocks: false, budget, flaw: None };
+    assert_broken(protocol, Flaw::EndsLater, &[LOST]);
 }
