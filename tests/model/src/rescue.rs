@@ -19,11 +19,13 @@ pub(crate) fn tick(state: &mut State) {
     state.rescuer.looked = 2.min(state.rescuer.looked + 1);
 }
 
-/// Without clocks, who does not run has been silent for long.
+/// Who is frozen or dead has no contact until its next heartbeat. Without clocks, it has also been
+/// silent for long.
 pub(crate) fn silence(protocol: &Protocol, state: &mut State, worker: usize) {
+    let row = &mut state.rows[state.workers[worker].row];
+    row.missed = LEASE;
     if !protocol.clocks {
-        let row = &mut state.rows[state.workers[worker].row];
-        (row.age, row.missed) = (LEASE, LEASE);
+        row.age = LEASE;
     }
 }
 
