@@ -38,10 +38,9 @@ fn next(protocol: &Protocol, state: &State) -> Action {
     match &state.rescuer.phase {
         Rescue::Judged { .. } => return Action::Lock,
         Rescue::Locked { .. } if rescue::can_hold(protocol, state) => return Action::Hold,
-        Rescue::Locked { .. } => {}
         Rescue::Held { .. } => return Action::Rescue,
         Rescue::Done { .. } => return Action::End,
-        Rescue::Idle => {}
+        Rescue::Locked { .. } | Rescue::Idle => {}
     }
     for (n, worker) in state.workers.iter().enumerate() {
         if worker.status != Status::Runs {
