@@ -53,7 +53,7 @@ pub enum Flaw {
 }
 
 /// The protocol, with a bound on what may go wrong.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Protocol {
     /// How many jobs there are, all enqueued: 1 or 2.
     pub jobs: usize,

@@ -147,7 +147,7 @@ fn a_retried_job_left_in_its_lease_is_ended_by_the_attempt_before() {
 fn a_rescuers_verdict_must_not_pass_for_the_workers_own() {
     let budget = Budget { claims: 2, freezes: 2, ..Budget::default() };
     let protocol = Protocol { jobs: 1, workers: 2, clocks: false, budget, flaw: None };
-    assert_sound("verdicts", protocol.clone());
+    assert_sound("verdicts", protocol);
     assert_broken(protocol, Flaw::RecordedByStart, &[VERDICT]);
 }
 
