@@ -14,7 +14,7 @@ fn clocks() -> Protocol {
         restarts: 1,
         ..Budget::default()
     };
-    Protocol { jobs: 1, workers: 1, clocks: true, budget, flaw: None }
+    Protocol { jobs: 1, workers: 2, clocks: true, budget, flaw: None }
 }
 
 /// The same where the server's clock does not jump.
