@@ -162,8 +162,6 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// How lavoro-core's own client reaches it.
-
     /// A session with the settings of a client.
     pub(crate) async fn connect(&self) -> Result<PgConnection> {
         self.options.connect_plain().await

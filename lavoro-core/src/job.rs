@@ -154,6 +154,12 @@ impl Times {
     }
 }
 
+/// Whoever wants to hear at once how far an attempt says it has come.
+pub(crate) trait ProgressListener: std::fmt::Debug + Send + Sync {
+    /// A handler has said so.
+    fn progressed(&self, ticket: &Ticket, percent: Option<f32>, message: Option<&str>);
+}
+
 /// A job that a worker holds: what its handler is given. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -171,6 +177,7 @@ pub struct Job {
     pub(crate) signal: Signal,
     /// The way to the worker that holds it, which fills it in.
     pub(crate) notes: Notes,
+    pub(crate) listener: Option<Arc<dyn ProgressListener>>,
 }
 
 impl Job {

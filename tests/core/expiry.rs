@@ -75,7 +75,7 @@ async fn waiting_jobs_expire_without_a_worker() {
 async fn a_worker_does_not_run_what_has_expired() {
     let database = Database::new().await;
     let lavoro = database.lavoro().await;
-    let past = Utc::now() - Duration::from_secs(60);
+    let past = Utc::now() - Duration::from_mins(1);
     let jobs = (0..10).map(|n| {
         let job = NewJob::new("t", n);
         if n < 5 { job.expires_at(past) } else { job }

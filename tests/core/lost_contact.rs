@@ -6,9 +6,10 @@ use lavoro_core::{
     ConnectOptions, Finish, JobState, Lavoro, NewJob, Outcome, PullWorker, StopReason, Verdict,
     Worker, WorkerOptions,
 };
-use lavoro_tests::{Quick as _, quick, wait_for};
+use lavoro_tests::{Database, Proxy, Quick as _, quick, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_mins(1);
@@ -197,4 +198,41 @@ async fn crashes_of_the_server_lose_nothing_that_was_acknowledged() {
     let filter = lavoro_core::JobFilter { limit: 5000, ..Default::default() };
     assert_eq!(lavoro.jobs(filter).await.unwrap().jobs.len(), 2000, "no enqueue was applied twice");
     worker.stop(LONG).await;
+}
+
+/// A suspect on its last attempt is rescued, and so discarded, while its worker cannot be heard.
+/// That its worker completed it is learnt too late, and refused, though the outcome that stands
+/// there began with the very same attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_after_the_rescue_has_discarded_the_job_is_refused() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let proxy = Proxy::start(&database.url).await;
+    let away = Lavoro::connect(proxy.url()).await.unwrap();
+    let handle = lavoro.enqueue(NewJob::new("t", 1).max_attempts(1)).await.unwrap();
+    database.run("update lavoro.ready set suspect = true").await;
+    let options = WorkerOptions {
+        tasks: vec!["t".to_owned()],
+        timing: quick(),
+        maintenance: false,
+        ..WorkerOptions::default()
+    };
+    let worker = Arc::new(PullWorker::start(&away, options).await.unwrap());
+    let job = worker.next_jobs(1).await.remove(0);
+    assert!(job.is_suspect());
+    proxy.refuse(true);
+    proxy.cut();
+    let options =
+        ConnectOptions { maintenance: true, timing: quick(), ..ConnectOptions::url(&database.url) };
+    let reaper = Lavoro::connect_with(options).await.unwrap();
+    assert_eq!(handle.result(LONG).await.unwrap().state, JobState::Discarded);
+    let finish = Finish { job: job.id(), token: job.token(), outcome: Outcome::complete() };
+    let late = Arc::clone(&worker);
+    let verdict = tokio::spawn(async move { late.finish(vec![finish]).await });
+    proxy.refuse(false);
+    assert_eq!(verdict.await.unwrap(), [Verdict::Stale]);
+    assert_eq!(handle.info().await.unwrap().state, JobState::Discarded);
+    worker.stop(LONG).await;
+    reaper.close().await;
+    database.assert_sound().await;
 }

@@ -63,6 +63,44 @@ async fn a_client_without_a_worker_rescues_when_it_is_asked_to_maintain() {
     maintainer.close().await;
 }
 
+/// A worker that was taken for lost, and lives, must not be able to claim under its old number
+/// once its leases are gone: its heartbeat would keep a job that it knows nothing of from being
+/// rescued. So it is ended together with the rescue, and not a moment later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_worker_is_ended_together_with_its_rescue() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let job = lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    // Whoever ends it after its leases are gone comes too late: a heartbeat was faster.
+    database
+        .run(
+            "insert into lavoro.worker (id, beat_at, started_at, lease_ms, pid, name, host, language,
+                                        version, queues, tasks)
+             values (77, now(), now(), 1500, 1, 'slow', 'h', 'rust', '0', '{}', '{t}');
+             with pack as (delete from lavoro.ready returning jobs)
+             insert into lavoro.lease (token, worker_id, claimed_at, jobs, attempts)
+             select gen_random_uuid(), 77, now(), jobs, '{1}' from pack;
+             create function too_late() returns trigger language plpgsql as $$
+             begin
+                 if exists (select from lavoro.lease l where l.worker_id = new.id) then
+                     return new;
+                 end if;
+                 return null;
+             end $$;
+             create trigger beat before update on lavoro.worker for each row
+             execute function too_late()",
+        )
+        .await;
+    let maintainer = maintainer(&database, quick()).await;
+    wait_for("the rescue", async || {
+        (job.info().await.unwrap().state == JobState::Available).then_some(())
+    })
+    .await;
+    assert!(database.one::<bool>("select ended_at is not null from lavoro.worker").await);
+    maintainer.close().await;
+    database.assert_sound().await;
+}
+
 /// A stop while the database does not answer ends all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_stops_without_its_database() {

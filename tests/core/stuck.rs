@@ -43,7 +43,9 @@ async fn a_worker_whose_slots_are_all_stuck_says_so() {
     lavoro.enqueue(limited(3)).await.unwrap();
     let other = worker.next_jobs(1).await.remove(0);
     let waiting = lavoro.enqueue(NewJob::new("t", 4)).await.unwrap();
+    assert!(worker.health().healthy);
     tokio::time::timeout(LONG, worker.stuck()).await.unwrap();
+    assert!(worker.health().stuck && !worker.health().healthy);
     assert!(worker.next_jobs(1).await.is_empty(), "nothing more is handed out");
     // What they say now comes too late, for both.
     for job in [job, other] {

@@ -35,7 +35,6 @@ pub fn quick() -> Timing {
         poll: Duration::from_millis(50),
         prune: Duration::from_millis(200),
         tally: Duration::from_secs(1),
-        ..Timing::default()
     }
 }
 

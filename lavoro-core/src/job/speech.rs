@@ -53,6 +53,9 @@ impl Job {
         }
         let message = message.filter(|message| !message.is_empty());
         let message = message.map(|message| sanitise_text(message, limits::PROGRESS_BYTES));
+        if let Some(listener) = &self.listener {
+            listener.progressed(&self.ticket, percent, message.as_deref());
+        }
         self.notes.progress(Word { at: Instant::now(), percent, message, data });
         Ok(())
     }

@@ -172,6 +172,7 @@ impl Store {
             transaction.commit().await?;
             return Ok(Rescued::default());
         }
+        transaction.fetch_all(self.query(&self.sql.worker_rescued).bind(worker.id)).await?;
         let hold = self.query(&self.sql.hold).bind(tokens.clone()).bind(None::<Vec<JobId>>);
         let held = transaction.fetch_all(hold).await?;
         let (mut returns, mut endings) = (Vec::new(), Vec::new());

@@ -42,6 +42,7 @@ pub(super) fn job(row: &PgRow, token: Uuid, queue: &Arc<str>) -> Job {
         due_at: row.get(17),
         signal: Signal::default(),
         notes: Notes::default(),
+        listener: None,
     }
 }
 

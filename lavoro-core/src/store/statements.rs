@@ -135,5 +135,6 @@ statements! {
     worker_load,
     worker_lost,
     worker_pulses,
+    worker_rescued,
     worker_start,
 }

@@ -5,6 +5,7 @@
 
 use super::serving::Serving;
 use super::slots::{Free, Slots};
+use super::suspect::SuspectPlace;
 use crate::job::{Job, JobId, Ticket, Times};
 use crate::options::{OnLostContact, WorkerOptions};
 use crate::outcome::Outcome;
@@ -12,7 +13,6 @@ use crate::retry::Backoff;
 use crate::signal::{Signal, StopReason};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -24,9 +24,6 @@ pub(super) type Key = (JobId, Uuid);
 
 /// How many outcomes may wait to be recorded, unless the worker has more slots.
 const UNRECORDED: usize = 2000;
-
-/// Whether this process holds a suspect.
-static SUSPECT: AtomicBool = AtomicBool::new(false);
 
 /// The books of one worker.
 #[derive(Debug)]
@@ -53,22 +50,13 @@ struct Books {
     leases: HashMap<Uuid, usize>,
     /// Leases that have ended and may still have a row.
     settled: HashSet<Uuid>,
-    /// Whether the process's suspect is ours.
-    suspect: bool,
+    suspect: SuspectPlace,
     deadlines: BinaryHeap<Reverse<(Instant, Key)>>,
     continuing: HashSet<String>,
     /// How long failed jobs of a task wait that do not say it themselves.
     backoff: HashMap<String, Backoff>,
     /// No more jobs are handed out.
     closed: bool,
-}
-
-impl Books {
-    fn give_suspect_back(&mut self) {
-        if std::mem::take(&mut self.suspect) {
-            SUSPECT.store(false, Ordering::Release);
-        }
-    }
 }
 
 /// An attempt whose handler has been given the job.
@@ -101,7 +89,7 @@ impl Board {
                 running: HashMap::new(),
                 leases: HashMap::new(),
                 settled: HashSet::new(),
-                suspect: false,
+                suspect: SuspectPlace::default(),
                 deadlines: BinaryHeap::new(),
                 continuing: options.continue_on_lost_contact.iter().cloned().collect(),
                 backoff: options.backoff.clone(),
@@ -134,19 +122,12 @@ impl Board {
 
     /// Asks to claim a suspect: a process holds at most one, whichever of its workers it is.
     pub(super) fn reserve_suspect(&self) -> bool {
-        let is_ours = !SUSPECT.swap(true, Ordering::AcqRel);
-        self.books().suspect |= is_ours;
-        is_ours
+        self.books().suspect.take()
     }
 
     /// No suspect came of a claim that was allowed one.
     pub(super) fn return_suspect(&self) {
-        self.books().give_suspect_back();
-    }
-
-    /// Whether a suspect may be asked for.
-    pub(super) fn may_take_suspect() -> bool {
-        !SUSPECT.load(Ordering::Acquire)
+        self.books().suspect.give_back();
     }
 
     /// Takes claimed jobs in.
@@ -170,7 +151,7 @@ impl Board {
         let mut books = self.books();
         for ticket in tickets {
             if ticket.suspect {
-                books.give_suspect_back();
+                books.suspect.give_back();
             }
             *books.leases.entry(ticket.token).or_default() += 1;
         }
@@ -221,7 +202,7 @@ impl Board {
 
     fn release_slot(&self, books: &mut Books, ticket: &Ticket) {
         if ticket.suspect {
-            books.give_suspect_back();
+            books.suspect.give_back();
         }
         books.slots.release(&ticket.queue);
         self.freed.notify_one();
@@ -410,13 +391,6 @@ impl Board {
         self.stuck.cancel();
         self.stocked.notify_waiters();
         true
-    }
-}
-
-impl Drop for Board {
-    fn drop(&mut self) {
-        // A worker that was not stopped must not keep the process's place for ever.
-        self.books().give_suspect_back();
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::tally::Tally;
 use crate::event::{Event, EventJob};
-use crate::job::{Job, Ticket};
+use crate::job::{Job, ProgressListener, Ticket};
 use crate::outcome::{Failure, Outcome};
 use crate::store::Store;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -84,7 +84,10 @@ impl Events {
     }
 
     /// Jobs were handed out.
-    pub(super) fn started(&self, jobs: &[Job]) {
+    pub(super) fn started(self: &Arc<Self>, jobs: &mut [Job]) {
+        for job in &mut *jobs {
+            job.listener = Some(Arc::clone(self) as Arc<dyn ProgressListener>);
+        }
         for ticket in jobs.iter().map(|job| &job.ticket) {
             // A suspect has been leased before, which says nothing about waiting.
             if let Some(waited) = ticket.times.waited.filter(|_| !ticket.suspect) {
@@ -93,15 +96,6 @@ impl Events {
         }
         if self.is_heard() {
             self.tell(jobs.iter().map(|job| Event::Started { job: EventJob::of(&job.ticket) }));
-        }
-    }
-
-    /// A handler has said how far it has come.
-    #[allow(dead_code, reason = "called by what records progress")]
-    pub(super) fn progressed(&self, ticket: &Ticket, percent: Option<f32>, message: Option<&str>) {
-        if self.is_heard() {
-            let (job, message) = (EventJob::of(ticket), message.map(Arc::from));
-            self.tell([Event::Progressed { job, percent, message }]);
         }
     }
 
@@ -140,6 +134,15 @@ impl Events {
     pub(super) fn empty(&self, queue: &Arc<str>) {
         if self.is_heard() {
             self.tell([Event::QueueEmpty { queue: Arc::clone(queue) }]);
+        }
+    }
+}
+
+impl ProgressListener for Events {
+    fn progressed(&self, ticket: &Ticket, percent: Option<f32>, message: Option<&str>) {
+        if self.is_heard() {
+            let (job, message) = (EventJob::of(ticket), message.map(Arc::from));
+            self.tell([Event::Progressed { job, percent, message }]);
         }
     }
 }

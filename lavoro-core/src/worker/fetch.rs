@@ -12,6 +12,7 @@ use super::finisher::Report;
 use super::serving::Serving;
 use super::shares::Shares;
 use super::slots::claimant;
+use super::suspect::SuspectPlace;
 use super::wake::Hints;
 use crate::error::Result;
 use crate::options::Timing;
@@ -264,7 +265,7 @@ impl Fetcher {
     /// Which of the queues have work for us.
     async fn peek(&self, queues: impl Iterator<Item = &Arc<str>>) -> Result<BTreeSet<String>> {
         let queues = queues.map(ToString::to_string).collect();
-        let suspect = Board::may_take_suspect();
+        let suspect = SuspectPlace::is_free();
         Ok(self.store.peek(queues, &self.tasks, suspect).await?.into_iter().collect())
     }
 

@@ -48,7 +48,7 @@ impl Finisher {
         let (store, board) = (Arc::clone(store), Arc::clone(&observer.board));
         let (events, notebook) = (Arc::clone(&observer.events), Arc::clone(notebook));
         let (reports, waiting) = mpsc::unbounded_channel();
-        let task = runtime.spawn(Recorder { store, board, events, notebook, waiting }.run());
+        let task = runtime.spawn(Recorder { store, board, notebook, events, waiting }.run());
         Self { reports, task }
     }
 

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the worker had contact with the database within 4/5 of its lease: one without
-    /// gives its jobs up.
+    /// Whether the worker had contact with the database within 4/5 of its lease (one without
+    /// gives its jobs up), and is not stuck.
     pub healthy: bool,
     /// Its number in the database, a decimal string in JSON.
     #[serde(serialize_with = "as_string")]
@@ -32,6 +32,9 @@ pub struct Health {
     pub slots: usize,
     /// Whether the worker stops, and claims no more.
     pub stopping: bool,
+    /// Whether every slot holds a handler that does not return though its attempt is over: the
+    /// program should be started again. See [`PullWorker::stuck`](crate::PullWorker::stuck).
+    pub stuck: bool,
 }
 
 /// When the database was last heard.
@@ -94,14 +97,16 @@ impl Observer {
     pub(super) fn health(&self) -> Health {
         let since_contact = self.contact.age();
         let (running, waiting, slots) = self.board.load();
+        let stuck = self.board.stuck.is_cancelled();
         Health {
-            healthy: since_contact <= self.fence,
+            healthy: since_contact <= self.fence && !stuck,
             worker: self.worker.load(Ordering::Acquire),
             since_contact,
             running,
             waiting,
             slots,
             stopping: self.stop.is_cancelled(),
+            stuck,
         }
     }
 

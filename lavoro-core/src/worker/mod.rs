@@ -20,6 +20,7 @@ mod serving;
 mod shares;
 mod slots;
 mod stuck;
+mod suspect;
 mod tally;
 mod wake;
 

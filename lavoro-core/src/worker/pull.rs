@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +99,6 @@ impl PullWorker {
         let worker = Arc::new(AtomicI64::new(store.start_worker(&registration).await?));
         let serving = Arc::new(Serving::new(&options.queues));
         let board = Arc::new(Board::new(options, Arc::clone(&serving)));
-        let name = registration.name.clone();
         let (notebook, clerks) = Notebook::start(&handle, &store);
         let observer = Observer::new(&board, &worker, options.timing.fence());
         let finisher = Finisher::start(&handle, &store, &observer, &notebook);
@@ -113,24 +113,7 @@ impl PullWorker {
             contact: Arc::clone(&observer.contact),
         })?;
         let hints = Arc::new(Hints::new(Arc::clone(&serving)));
-        let deadlines = Deadlines { board: Arc::clone(&board), reports: reports.downgrade() };
-        let sooner = Arc::clone(&board.sooner);
-        let ear = Ear::new(Arc::clone(&store), Arc::clone(&hints));
-        let cancels = Cancels {
-            store: Arc::clone(&store),
-            board: Arc::clone(&board),
-            worker: Arc::clone(&worker),
-        };
-        let stuck =
-            StuckWatch { board: Arc::clone(&board), after: options.stuck_after, worker: name };
-        let flusher = Flusher::new(&store, &observer, options.timing.tally);
-        let services = vec![
-            Service::start(&handle, flusher, Arc::default()),
-            Service::start(&handle, ear, Arc::default()),
-            Service::start(&handle, deadlines, sooner),
-            Service::start(&handle, cancels, Arc::default()),
-            Service::start(&handle, stuck, Arc::default()),
-        ];
+        let services = services(&handle, &store, &observer, &hints, &reports, options);
         let maintenance = options
             .maintenance
             .then(|| Maintenance::start(&handle, &store, options.timing, &hints.heard));
@@ -206,7 +189,7 @@ impl PullWorker {
                 Some(jobs) if jobs.is_empty() => stocked.await,
                 Some(mut jobs) => {
                     self.notebook.equip(&mut jobs);
-                    self.observer.events.started(&jobs);
+                    self.observer.events.started(&mut jobs);
                     return jobs;
                 }
                 None => return Vec::new(),
@@ -331,6 +314,35 @@ impl Drop for PullWorker {
         self.observer.ended.cancel();
         self.observer.events.silence();
     }
+}
+
+/// The small loops beside claiming and recording.
+fn services(
+    handle: &Handle,
+    store: &Arc<Store>,
+    observer: &Observer,
+    hints: &Arc<Hints>,
+    reports: &mpsc::UnboundedSender<Report>,
+    options: &WorkerOptions,
+) -> Vec<Service> {
+    let (board, worker) = (&observer.board, &observer.worker);
+    let deadlines = Deadlines { board: Arc::clone(board), reports: reports.downgrade() };
+    let cancels =
+        Cancels { store: Arc::clone(store), board: Arc::clone(board), worker: Arc::clone(worker) };
+    let stuck = StuckWatch {
+        board: Arc::clone(board),
+        after: options.stuck_after,
+        worker: Arc::clone(worker),
+    };
+    let ear = Ear::new(Arc::clone(store), Arc::clone(hints));
+    let flusher = Flusher::new(store, observer, options.timing.tally);
+    vec![
+        Service::start(handle, flusher, Arc::default()),
+        Service::start(handle, ear, Arc::default()),
+        Service::start(handle, deadlines, Arc::clone(&board.sooner)),
+        Service::start(handle, cancels, Arc::default()),
+        Service::start(handle, stuck, Arc::default()),
+    ]
 }
 
 fn registration(options: &WorkerOptions) -> Registration {

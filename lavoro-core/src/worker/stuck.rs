@@ -5,6 +5,7 @@ use super::board::Board;
 use crate::error::Result;
 use crate::service::Step;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often it is looked at.
@@ -16,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct StuckWatch {
     pub(super) board: Arc<Board>,
     pub(super) after: Duration,
-    pub(super) worker: String,
+    pub(super) worker: Arc<AtomicI64>,
 }
 
 impl Step for StuckWatch {
@@ -26,7 +27,7 @@ impl Step for StuckWatch {
         let Some(before) = Instant::now().checked_sub(self.after) else { return Ok(LOOK) };
         if self.board.close_if_stuck(before) {
             tracing::error!(
-                worker = self.worker,
+                worker = self.worker.load(Ordering::Acquire),
                 "every slot holds a handler that does not return though its attempt is over: \
                  this worker can do nothing more and must be started again"
             );

@@ -335,11 +335,8 @@ impl Engine {
         let query = sqlx::query("select lavoro.complete($1, $2)").bind(id).bind(token);
         let refused = refusal(query.execute(&mut *tx).await);
         let committed = commit && refused.is_none();
-        if committed {
-            tx.commit().await.unwrap()
-        } else {
-            tx.rollback().await.unwrap()
-        }
+        let end = if committed { tx.commit().await } else { tx.rollback().await };
+        end.unwrap();
         Happened::CompletedInTransaction { id, token, committed, refused }
     }
 

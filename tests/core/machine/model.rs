@@ -156,7 +156,9 @@ impl Model {
             Happened::Crashed { worker } => {
                 let lost = |(id, job): (&i64, &Job)| job.is_held_by(*worker).then_some(*id);
                 let ids: Vec<i64> = self.jobs.iter().filter_map(lost).collect();
-                ids.into_iter().for_each(|id| self.rescue(id));
+                for id in ids {
+                    self.rescue(id);
+                }
                 Ok(())
             }
         }
