@@ -97,6 +97,31 @@ async fn every_outcome_is_told() {
     database.assert_sound().await;
 }
 
+/// Progress is told at once, before it is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_told() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let worker = PullWorker::start(&lavoro, options()).await.unwrap();
+    lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    let job: Job = worker.next_jobs(1).await.remove(0);
+    let mut events = worker.events();
+    job.progress(40.0, "halfway, nearly").unwrap();
+    assert!(job.progress(101.0, "too far").is_err(), "what is refused is not told");
+    let Event::Progressed { job: told, percent, message } = next_of_job(&mut events).await else {
+        panic!("another event");
+    };
+    assert_eq!(
+        (told.id, percent, message.as_deref()),
+        (job.id(), Some(40.0), Some("halfway, nearly"))
+    );
+    worker
+        .finish(vec![Finish { job: job.id(), token: job.token(), outcome: Outcome::complete() }])
+        .await;
+    assert_eq!(names(&[next_of_job(&mut events).await]), ["completed"]);
+    worker.stop(Duration::from_secs(30)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn timeouts_releases_and_the_end_are_told() {
     let database = Database::new().await;

@@ -78,7 +78,8 @@ fn others_in_the_directory_join_and_the_data_stays() {
     let child = command(&["enqueue", "greet", "--json"]).current_dir(&within).spawn().unwrap();
     let answer = finish(child);
     assert_eq!(answer.code, 0, "{answer:?}");
-    assert_eq!(answer.stderr, "", "a server that runs on purpose is nothing to warn of");
+    let warned = answer.stderr.contains("no database");
+    assert!(!warned, "a server that runs on purpose is nothing to warn of: {answer:?}");
     let url = &dev.facts["url"].as_str().unwrap().to_owned();
     let answer =
         finish(project.command(&["jobs", "show", "1", "--database-url", url]).spawn().unwrap());
