@@ -221,10 +221,12 @@ impl PullWorker {
     }
 
     fn report(&self, finish: Finish) -> Option<oneshot::Receiver<Verdict>> {
+        // Held from before the slot is freed: a stop that sees no more slots taken must not close
+        // the way before this outcome has gone it.
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         match self.board.report((finish.job, finish.token), finish.outcome) {
             Judged::Send(ticket, outcome) => {
                 let (reply, verdict) = oneshot::channel();
-                let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
                 reports.as_ref()?.send((ticket, outcome, Some(reply))).ok()?;
                 Some(verdict)
             }
@@ -250,8 +252,10 @@ impl PullWorker {
         self.release(self.board.close());
         let drained = tokio::time::timeout_at(limit, self.drained()).await.is_ok();
         if !drained {
-            self.board.ask_to_stop();
-            let _ = tokio::time::timeout(self.grace, self.drained()).await;
+            if !self.grace.is_zero() {
+                self.board.ask_to_stop();
+                let _ = tokio::time::timeout(self.grace, self.drained()).await;
+            }
             self.release(self.board.abandon());
         }
         if let Some(maintenance) = parts.maintenance {
