@@ -325,6 +325,7 @@ fn every_limit_is_listed_as_it_is() {
         ("CONCURRENCY", limits::CONCURRENCY.end().to_string()),
         ("WEIGHT", limits::WEIGHT.end().to_string()),
         ("SCHEMA_BYTES", limits::SCHEMA_BYTES.to_string()),
+        ("WINDOW", format!("{} hours", limits::WINDOW.end().as_secs() / 3600)),
     ];
     let declared: Vec<String> = read("lavoro-core/src/limits.rs")
         .lines()
