@@ -324,6 +324,7 @@ fn every_limit_is_listed_as_it_is() {
         ("PAGE", limits::PAGE.end().to_string()),
         ("CONCURRENCY", limits::CONCURRENCY.end().to_string()),
         ("WEIGHT", limits::WEIGHT.end().to_string()),
+        ("WINDOW", format!("{} hours", limits::WINDOW.end().as_secs() / 3600)),
         ("SCHEMA_BYTES", limits::SCHEMA_BYTES.to_string()),
         ("WINDOW", format!("{} hours", limits::WINDOW.end().as_secs() / 3600)),
     ];

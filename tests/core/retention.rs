@@ -281,8 +281,8 @@ async fn everything_that_hangs_on_a_job_goes_with_it() {
              select id, now(), 1, 3 from lavoro.job;
              insert into lavoro.error (job_id, token, failed_at, attempt, counted, kind, message)
              select id, gen_random_uuid(), now(), 1, true, 'failed', 'x' from lavoro.job, generate_series(1, 3);
-             insert into lavoro.log (job_id, logged_at, attempt, line)
-             select id, now(), 1, 'x' from lavoro.job, generate_series(1, 3);
+             insert into lavoro.log (job_id, id, logged_at, attempt, line)
+             select id, n, now(), 1, 'x' from lavoro.job, generate_series(1, 3) n;
              insert into lavoro.progress (job_id, updated_at) select id, now() from lavoro.job;
              insert into lavoro.checkpoint (job_id, saved_at, data) select id, now(), '1' from lavoro.job;
              insert into lavoro.expiry (job_id, expires_at) select id, now() from lavoro.job;

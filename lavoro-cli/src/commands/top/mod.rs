@@ -1,6 +1,7 @@
 //! `lavoro top`.
 
 mod draw;
+mod panes;
 mod screen;
 mod source;
 mod state;
@@ -80,7 +81,7 @@ pub(crate) async fn run(globals: &Globals, args: &TopArgs, output: Output) -> Re
     answer
 }
 
-async fn once(mut source: Source, interval: Duration, output: Output) -> Result<()> {
+async fn once(source: Source, interval: Duration, output: Output) -> Result<()> {
     let sample = source.sample().await?;
     output.print(&sample, || {
         let mut state = State::new(interval);
@@ -91,7 +92,7 @@ async fn once(mut source: Source, interval: Duration, output: Output) -> Result<
 
 /// One document per interval, whatever becomes of the database meanwhile.
 async fn stream(
-    mut source: Source,
+    source: Source,
     interval: Duration,
     output: Output,
     signals: &mut Signals,

@@ -99,7 +99,7 @@ async fn pause(lavoro: &Lavoro, queue: &str, paused: bool) -> lavoro_core::Resul
 }
 
 /// Looks again and again. An error is news like any other.
-async fn look(mut source: Source, mut pace: watch::Receiver<Duration>, news: mpsc::Sender<News>) {
+async fn look(source: Source, mut pace: watch::Receiver<Duration>, news: mpsc::Sender<News>) {
     loop {
         let sample = source.sample().await.map_err(|error| error.message().to_owned());
         if news.send(News::Sample(sample)).await.is_err() {

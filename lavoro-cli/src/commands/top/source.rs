@@ -1,13 +1,14 @@
 //! Where the figures come from.
 
 use chrono::{DateTime, Utc};
-use lavoro_core::{JobFilter, JobState, Lavoro, Result};
+use lavoro_core::{JobFilter, JobState, Lavoro, QueueStatistics, Result, WorkerInfo};
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::Duration;
 
 /// How many failures are shown.
 const FAILURES: u32 = 10;
+/// Over how long rates are taken: workers record what they did every ten seconds.
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// One look at the database.
 #[derive(Clone, Debug, Serialize)]
@@ -15,9 +16,10 @@ pub(super) struct Sample {
     /// When, by this machine's clock.
     pub(super) at: DateTime<Utc>,
     pub(super) schema: String,
-    /// Jobs per second that left the queues on balance. None at the first look.
-    pub(super) throughput: Option<f64>,
+    /// Jobs completed per second, over the last minute.
+    pub(super) throughput: f64,
     pub(super) queues: Vec<Queue>,
+    pub(super) workers: Vec<Worker>,
     /// The newest discarded jobs.
     pub(super) failures: Vec<Failed>,
 }
@@ -30,11 +32,27 @@ pub(super) struct Queue {
     pub(super) scheduled: i64,
     pub(super) retrying: i64,
     pub(super) running: i64,
-    /// For how many seconds its oldest available job has been there.
-    pub(super) oldest_seconds: Option<i64>,
-    /// By how many jobs per second it grows (or, below zero, shrinks). None at the first look.
-    pub(super) change_per_second: Option<f64>,
+    /// For how many seconds its oldest available job has been due.
+    pub(super) oldest_seconds: Option<u64>,
+    /// Jobs completed per second, over the last minute.
+    pub(super) completed_per_second: f64,
     pub(super) paused: bool,
+    /// The tasks with waiting jobs that no live worker handles.
+    pub(super) unhandled: Vec<String>,
+}
+
+/// A worker that has not ended.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Worker {
+    pub(super) name: String,
+    /// `alive` or `silent`.
+    pub(super) state: String,
+    pub(super) language: String,
+    pub(super) running: u32,
+    pub(super) slots: u32,
+    /// For how many seconds it has held its oldest job.
+    pub(super) oldest_seconds: Option<u64>,
+    pub(super) queues: Vec<String>,
 }
 
 /// A job that was discarded.
@@ -49,18 +67,16 @@ pub(super) struct Failed {
     pub(super) error: String,
 }
 
-/// Asks the database, and compares with what it said before. To take the figures from elsewhere,
-/// change this type alone.
+/// Asks the database.
 #[derive(Debug)]
 pub(super) struct Source {
     lavoro: Lavoro,
-    before: Option<(Instant, BTreeMap<String, i64>)>,
 }
 
 impl Source {
-    /// A source that has not been asked yet.
+    /// A source that asks through this client.
     pub(super) fn new(lavoro: Lavoro) -> Self {
-        Self { lavoro, before: None }
+        Self { lavoro }
     }
 
     /// The client behind it.
@@ -69,59 +85,69 @@ impl Source {
     }
 
     /// Looks.
-    pub(super) async fn sample(&mut self) -> Result<Sample> {
+    pub(super) async fn sample(&self) -> Result<Sample> {
         let failed =
             JobFilter { state: Some(JobState::Discarded), limit: FAILURES, ..JobFilter::default() };
-        let infos = self.lavoro.queues().await?;
+        let statistics = self.lavoro.statistics(WINDOW).await?;
+        let workers = self.lavoro.workers().await?;
         let failures = self.lavoro.list_jobs(failed).await?;
-        let (now, at) = (Instant::now(), Utc::now());
-        let depths: BTreeMap<String, i64> = infos
-            .iter()
-            .map(|q| (q.name.clone(), q.available + q.scheduled + q.retrying + q.running))
-            .collect();
-        let before = self.before.replace((now, depths.clone()));
-        let rate = |name: &str| {
-            let (then, before) = before.as_ref()?;
-            let change = depths.get(name).unwrap_or(&0) - before.get(name).unwrap_or(&0);
-            per_second(change, then, now)
-        };
-        let throughput = before.as_ref().and_then(|(then, before)| {
-            let left = before.values().sum::<i64>() - depths.values().sum::<i64>();
-            per_second(left.max(0), then, now)
-        });
-        let queues = infos.into_iter().map(|queue| Queue {
-            change_per_second: rate(&queue.name),
-            oldest_seconds: queue.oldest.map(|oldest| (at - oldest).num_seconds().max(0)),
-            name: queue.name,
-            available: queue.available,
-            scheduled: queue.scheduled,
-            retrying: queue.retrying,
-            running: queue.running,
-            paused: queue.paused_at.is_some(),
-        });
-        let failures = failures.into_iter().map(|job| Failed {
-            id: job.id.to_string(),
-            queue: job.queue,
-            task: job.task,
-            finished_at: job.finished_at,
-            error: job
-                .errors
-                .last()
-                .and_then(|error| error.message.lines().next())
-                .unwrap_or_default()
-                .to_owned(),
-        });
+        let completed = statistics.iter().map(|queue| queue.figures.completed_per_second);
         Ok(Sample {
-            at,
+            at: Utc::now(),
             schema: self.lavoro.schema().to_owned(),
-            throughput,
-            queues: queues.collect(),
-            failures: failures.collect(),
+            throughput: rounded(completed.sum()),
+            queues: statistics.into_iter().map(Queue::from).collect(),
+            workers: workers.into_iter().map(Worker::from).collect(),
+            failures: failures.into_iter().map(Failed::from).collect(),
         })
     }
 }
 
-fn per_second(change: i64, then: &Instant, now: Instant) -> Option<f64> {
-    let seconds = (now - *then).as_secs_f64();
-    (seconds > 0.0).then(|| (change as f64 / seconds * 10.0).round() / 10.0)
+impl From<QueueStatistics> for Queue {
+    fn from(queue: QueueStatistics) -> Self {
+        let figures = queue.figures;
+        Self {
+            name: queue.queue,
+            available: figures.available,
+            scheduled: figures.scheduled,
+            retrying: figures.retrying,
+            running: figures.running,
+            oldest_seconds: figures.oldest_wait.map(|wait| wait.as_secs()),
+            completed_per_second: rounded(figures.completed_per_second),
+            paused: queue.paused_at.is_some(),
+            unhandled: queue.unhandled,
+        }
+    }
+}
+
+impl From<WorkerInfo> for Worker {
+    fn from(worker: WorkerInfo) -> Self {
+        Self {
+            name: worker.name,
+            state: worker.state.to_string(),
+            language: worker.language,
+            running: worker.running,
+            slots: worker.slots,
+            oldest_seconds: worker.oldest_running_ms.map(|ms| ms / 1000),
+            queues: worker.queues.into_keys().collect(),
+        }
+    }
+}
+
+impl From<lavoro_core::JobInfo> for Failed {
+    fn from(job: lavoro_core::JobInfo) -> Self {
+        let error = job.errors.last().and_then(|error| error.message.lines().next());
+        let error = error.unwrap_or_default().to_owned();
+        Self {
+            id: job.id.to_string(),
+            queue: job.queue,
+            task: job.task,
+            finished_at: job.finished_at,
+            error,
+        }
+    }
+}
+
+fn rounded(rate: f64) -> f64 {
+    (rate * 1000.0).round() / 1000.0
 }

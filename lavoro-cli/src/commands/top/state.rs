@@ -53,16 +53,14 @@ impl State {
     pub(super) fn take(&mut self, sample: Result<Sample, String>) {
         match sample {
             Ok(sample) => {
-                if let Some(rate) = sample.throughput {
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "a rate that is not negative"
-                    )]
-                    self.history.push_back(rate.round() as u64);
-                    if self.history.len() > HISTORY {
-                        self.history.pop_front();
-                    }
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a rate that is not negative"
+                )]
+                self.history.push_back(sample.throughput.round() as u64);
+                if self.history.len() > HISTORY {
+                    self.history.pop_front();
                 }
                 self.sample = Some(sample);
                 self.error = None;
@@ -117,7 +115,7 @@ impl State {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::source::{Failed, Queue};
+    use super::super::source::{Failed, Queue, Worker};
     use super::*;
 
     /// A look at two queues.
@@ -129,14 +127,24 @@ pub(super) mod tests {
             retrying: 2,
             running: 3,
             oldest_seconds: Some(75),
-            change_per_second: Some(-1.5),
+            completed_per_second: 1.5,
             paused,
+            unhandled: Vec::new(),
         };
         Sample {
             at: chrono::DateTime::UNIX_EPOCH,
             schema: "lavoro".into(),
-            throughput: Some(12.4),
+            throughput: 12.4,
             queues: vec![queue("default", 1234, false), queue("mail", 5, true)],
+            workers: vec![Worker {
+                name: "host:7".into(),
+                state: "alive".into(),
+                language: "rust".into(),
+                running: 3,
+                slots: 10,
+                oldest_seconds: Some(4),
+                queues: vec!["default".into(), "mail-*".into()],
+            }],
             failures: vec![Failed {
                 id: "42".into(),
                 queue: "mail".into(),
