@@ -69,6 +69,8 @@ pub struct WorkerInfo {
     pub started_at: DateTime<Utc>,
     /// When it last showed that it lives, by the server's clock.
     pub beat_at: DateTime<Utc>,
+    /// How long ago that was when it was looked up, in milliseconds.
+    pub since_beat_ms: u64,
     /// When it ended, by the server's clock.
     pub ended_at: Option<DateTime<Utc>>,
     /// How long it may be silent before others may take its jobs, in milliseconds.
@@ -140,6 +142,7 @@ pub(crate) mod tests {
     pub(crate) fn worker(id: i64, queues: &serde_json::Value, tasks: &[&str]) -> WorkerInfo {
         let queues = read_queues(queues);
         WorkerInfo {
+            since_beat_ms: 0,
             id,
             name: format!("w{id}"),
             host: "h".to_owned(),

@@ -72,9 +72,8 @@ mod statistics;
 mod store;
 pub mod testing;
 mod trace;
-mod worker;
-
 mod why;
+mod worker;
 
 pub use client::{
     JobHandle, JobResult, KeptJob, Lavoro, Migrations, QueueClear, QueueRename, SqlCall,
@@ -95,7 +94,7 @@ pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
-pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
+pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics};
 pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo, Unhandled};
 pub use why::{BusyWorker, Reason, Why};
 pub use worker::{

@@ -3,7 +3,7 @@
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 use clap::Args;
-use lavoro_core::{Lavoro, WorkerPulse};
+use lavoro_core::{Lavoro, WorkerInfo, WorkerState};
 use serde_json::json;
 
 const HELP: &str = "\
@@ -25,18 +25,19 @@ pub(crate) struct CheckArgs {
 /// Runs the command.
 pub(super) async fn run(lavoro: &Lavoro, args: CheckArgs, output: Output) -> Result<()> {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    let is_meant = |worker: &WorkerPulse| match &args.name {
+    let is_meant = |worker: &WorkerInfo| match &args.name {
         Some(name) => worker.name == *name,
         None => Some(&worker.host) == host.as_ref(),
     };
-    let workers = lavoro.worker_pulses().await?.into_iter().filter(is_meant);
-    let (alive, silent): (Vec<_>, Vec<_>) = workers.partition(|worker| worker.alive);
+    let workers = lavoro.workers().await?.into_iter().filter(is_meant);
+    let (alive, silent): (Vec<_>, Vec<_>) =
+        workers.partition(|worker| worker.state == WorkerState::Alive);
     let is_alive = !alive.is_empty();
     output.print(&json!({"alive": is_alive, "workers": alive, "silent": silent}), || {
         let lines = alive.iter().chain(&silent).map(|worker| {
-            let state = if worker.alive { "alive" } else { "silent" };
-            let seconds = worker.since_heartbeat.as_secs_f64();
-            format!("{} ({}) {state}, heartbeat {seconds:.1} s ago\n", worker.name, worker.id)
+            let WorkerInfo { name, id, state, since_beat_ms, .. } = worker;
+            let seconds = *since_beat_ms as f64 / 1000.0;
+            format!("{name} ({id}) {state}, heartbeat {seconds:.1} s ago\n")
         });
         crate::output::printable(&lines.collect::<String>())
     })?;

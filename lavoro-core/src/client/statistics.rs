@@ -3,7 +3,7 @@
 use super::Lavoro;
 use crate::error::Result;
 use crate::limits;
-use crate::statistics::{self, QueueStatistics, WorkerPulse};
+use crate::statistics::{self, QueueStatistics};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,18 +33,9 @@ impl Lavoro {
         let queues = self.statistics(window).await?;
         let store = Arc::clone(self.store());
         self.run(async move {
-            let (totals, workers) = (store.tally_totals().await?, store.worker_pulses().await?);
+            let (totals, workers) = (store.tally_totals().await?, store.workers(false).await?);
             Ok(statistics::text(&queues, &totals, &workers))
         })
         .await
-    }
-
-    /// Every worker that has not ended, with its last heartbeat.
-    ///
-    /// # Errors
-    /// What is wrong with the database.
-    pub async fn worker_pulses(&self) -> Result<Vec<WorkerPulse>> {
-        let store = Arc::clone(self.store());
-        self.run(async move { store.worker_pulses().await }).await
     }
 }

@@ -1,6 +1,7 @@
 //! The same figures as Prometheus reads them.
 
-use super::{Figures, QueueStatistics, TaskStatistics, Totals, WorkerPulse};
+use super::{Figures, QueueStatistics, TaskStatistics, Totals};
+use crate::fleet::{WorkerInfo, WorkerState};
 use crate::metrics::{self, Family};
 
 /// How many pairs of queue and task are told of.
@@ -10,7 +11,7 @@ const PAIRS: usize = 1000;
 pub(crate) fn text(
     queues: &[QueueStatistics],
     totals: &[Totals],
-    workers: &[WorkerPulse],
+    workers: &[WorkerInfo],
 ) -> String {
     let mut families = Families::new();
     let pairs = queues.iter().flat_map(|queue| queue.tasks.iter().map(move |task| (queue, task)));
@@ -34,7 +35,8 @@ pub(crate) fn text(
         }
     }
     let mut alive = Family::new("lavoro_workers", "Workers with a heartbeat within their lease");
-    alive.gauge(&[], workers.iter().filter(|worker| worker.alive).count() as f64);
+    let living = workers.iter().filter(|worker| worker.state == WorkerState::Alive).count();
+    alive.gauge(&[], living as f64);
     let Families { jobs, oldest, unhandled, rates, waits, runs } = families;
     metrics::text(vec![alive, jobs, oldest, unhandled, paused, attempts, rates, waits, runs])
 }

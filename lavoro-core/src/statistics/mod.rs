@@ -87,28 +87,6 @@ pub struct Quantiles {
     pub p99: Duration,
 }
 
-/// A worker that has not ended, and its last heartbeat.
-#[derive(Clone, Debug, Serialize)]
-pub struct WorkerPulse {
-    /// The worker's number, a decimal string in JSON.
-    #[serde(serialize_with = "as_string")]
-    pub id: i64,
-    /// Its name.
-    pub name: String,
-    /// The host it runs on.
-    pub host: String,
-    /// Its process.
-    pub pid: u32,
-    /// How long ago its last heartbeat was.
-    #[serde(rename = "since_heartbeat_ms", serialize_with = "millis")]
-    pub since_heartbeat: Duration,
-    /// How long it may be silent.
-    #[serde(rename = "lease_ms", serialize_with = "millis")]
-    pub lease: Duration,
-    /// Whether its heartbeat is younger than its lease.
-    pub alive: bool,
-}
-
 /// What a queue holds of a task; without one, that it is paused.
 #[derive(Debug)]
 pub(crate) struct Depth {
@@ -226,9 +204,4 @@ fn maybe_millis<S: Serializer>(
         Some(duration) => millis(duration, serializer),
         None => serializer.serialize_none(),
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn as_string<S: Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
 }

@@ -75,6 +75,7 @@ pub(super) fn worker(row: &PgRow) -> WorkerInfo {
         tasks: row.get("tasks"),
         started_at: row.get("started_at"),
         beat_at: row.get("beat_at"),
+        since_beat_ms: row.get::<i64, _>("beat_ms").max(0).unsigned_abs(),
         ended_at,
         lease_ms: row.get::<i32, _>("lease_ms").unsigned_abs(),
         running: small(row.get("running")),

@@ -134,7 +134,6 @@ statements! {
     worker_list,
     worker_load,
     worker_lost,
-    worker_pulses,
     worker_rescued,
     worker_start,
 }

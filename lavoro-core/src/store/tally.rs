@@ -3,7 +3,7 @@
 use super::Store;
 use crate::error::Result;
 use crate::histogram::Histogram;
-use crate::statistics::{Depth, Done, Totals, WorkerPulse};
+use crate::statistics::{Depth, Done, Totals};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
@@ -108,27 +108,6 @@ impl Store {
                 paused_at: row.get("paused_at"),
                 oldest: row.get::<Option<i64>, _>("oldest_ms").map(millis),
                 unhandled: row.get::<Option<bool>, _>("unhandled").unwrap_or(false),
-            })
-            .collect())
-    }
-
-    /// Workers that have not ended.
-    pub(crate) async fn worker_pulses(&self) -> Result<Vec<WorkerPulse>> {
-        let rows = self.fetch_all(self.query(&self.sql.worker_pulses)).await?;
-        Ok(rows
-            .iter()
-            .map(|row| {
-                let age = millis(row.get("age_ms"));
-                let lease = millis(row.get::<i32, _>("lease_ms").into());
-                WorkerPulse {
-                    id: row.get("id"),
-                    name: row.get("name"),
-                    host: row.get("host"),
-                    pid: row.get::<i32, _>("pid").unsigned_abs(),
-                    since_heartbeat: age,
-                    lease,
-                    alive: age < lease,
-                }
             })
             .collect())
     }

@@ -1,6 +1,7 @@
 -- The workers that have not ended, and those that have if $1, oldest first, with what they hold.
 select w.id, w.name, w.host, w.pid, w.language, w.version, w.queues, w.tasks, w.started_at,
        w.beat_at, w.ended_at, w.lease_ms,
+       (extract(epoch from clock_timestamp() - w.beat_at) * 1000)::bigint as beat_ms,
        w.beat_at < clock_timestamp() - w.lease_ms * interval '1 millisecond' as silent,
        h.running, h.suspects > 0 as suspect, h.oldest,
        (extract(epoch from clock_timestamp() - h.oldest) * 1000)::bigint as oldest_ms
