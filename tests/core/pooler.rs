@@ -2,7 +2,7 @@
 //! of it spoils nothing for others; and who was told works through two sessions.
 
 use lavoro_core::{ConnectOptions, Finding, FindingStatus, Job, Lavoro, NewJob, Outcome, Worker};
-use lavoro_tests::{Database, PgBouncer, Proxy, Quick as _, wait_for, warnings};
+use lavoro_tests::{Database, PgBouncer, Proxy, wait_for, warnings};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::path::Path;
 use std::time::Duration;
@@ -58,7 +58,7 @@ async fn a_session_pooler_takes_nothing_away() {
 }
 
 async fn worker(lavoro: &Lavoro) -> Worker {
-    let worker = Worker::builder(lavoro).quick();
+    let worker = Worker::builder(lavoro);
     worker.handler("t", async |_: Job| Outcome::complete()).start().await.unwrap()
 }
 

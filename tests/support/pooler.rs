@@ -12,6 +12,7 @@ const POOL_SIZE: u32 = 2;
 
 /// Ends the pooler when our end of the pipe closes, so also when this process is killed.
 const KEEPER: &str = r#"
+trap '' HUP INT TERM
 "$1" -q "$2/pgbouncer.ini" >/dev/null 2>&1 & pooler=$!
 read -r _
 kill "$pooler"; wait "$pooler"
