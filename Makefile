@@ -10,16 +10,21 @@ print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example genera
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint build unit package bench generate verify deny deps clean
+# What make test runs the database suites on, besides the PostgreSQL of this machine.
+OLDEST := 14
+NEWEST := 18
+
+.PHONY: help demo test lint build unit edges package bench generate verify deny clean
+.PHONY: test-matrix test-pooler deps postgres pooler
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: deps ## Build in release mode and show Lavoro at work
+demo: postgres ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit verify package ## Everything that must pass; CI runs exactly this
+test: deps lint build unit edges test-pooler verify package ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
@@ -31,11 +36,20 @@ build:
 unit: build
 	cargo test --workspace
 
+edges: build
+	scripts/matrix.sh $(OLDEST) $(NEWEST)
+
+test-matrix: build ## The database suites on each major version of PostgreSQL
+	scripts/matrix.sh 14 15 16 17 18
+
+test-pooler: pooler build ## The core suite through PgBouncer in transaction mode
+	scripts/pooler.sh
+
 # What is published must build outside of this tree.
 package:
 	cargo package -p lavoro-migrations --allow-dirty
 
-bench: deps ## Release build, then `lavoro bench`
+bench: postgres ## Release build, then `lavoro bench`
 	cargo build --release -p lavoro-cli
 	$(TARGET)/release/lavoro bench
 
@@ -60,8 +74,13 @@ deny: ## Licences, sources and advisories of the dependencies
 		{ echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny check
 
-deps: ## Make sure that PostgreSQL is on this machine
+deps: postgres pooler ## Make sure that PostgreSQL and PgBouncer are on this machine
+
+postgres:
 	@scripts/deps.sh
+
+pooler:
+	@scripts/deps.sh pooler
 
 clean: ## Remove what was built
 	cargo clean

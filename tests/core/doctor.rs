@@ -61,7 +61,7 @@ async fn commits_that_do_not_wait_are_found_where_they_are_set() {
     let database = Database::new().await;
     // The tests' server is a throw-away one, which does not wait.
     let by_url =
-        |value: &str| format!("{}?options=-c%20synchronous_commit%3D{value}", database.url);
+        |value: &str| format!("{}?options=-c%20synchronous_commit%3D{value}", database.direct);
     let findings = diagnose(&database.url).await;
     assert_found(
         &findings,
@@ -107,8 +107,8 @@ async fn a_role_with_few_rights_is_told_what_it_could_not_see() {
     let name: String = database.one("select current_database()::text").await;
     let role = format!("meek_{name}");
     database.run(&format!("create role {role} login")).await;
-    let url = database.url.replacen("//lavoro@", &format!("//{role}@"), 1);
-    assert_ne!(url, database.url);
+    let url = database.direct.replacen("//lavoro@", &format!("//{role}@"), 1);
+    assert_ne!(url, database.direct);
 
     let findings = diagnose(&url).await;
     assert_found(&findings, "schema", Problem, "may not use the schema");

@@ -63,7 +63,7 @@ async fn a_server_that_is_not_there_is_named_unreachable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_database_is_named() {
     let database = Database::empty().await;
-    let url = format!("{}_missing", database.url);
+    let url = format!("{}_missing", database.direct);
     assert_refused(
         &refusal(ConnectOptions::url(url)).await,
         ErrorKind::DatabaseMissing,
@@ -139,7 +139,7 @@ async fn a_role_without_rights_is_told_which_it_lacks() {
     let database = Database::new().await;
     let name: String = database.one("select current_database()::text").await;
     database.run(&format!("create role poor_{name} login")).await;
-    let (_, address) = database.url.split_once('@').unwrap();
+    let (_, address) = database.direct.split_once('@').unwrap();
     let url = format!("postgres://poor_{name}@{address}");
     let error = refusal(ConnectOptions::url(&url)).await;
     assert_refused(&error, ErrorKind::PermissionDenied, "lavoro");

@@ -41,7 +41,7 @@ struct Hand(PgConnection);
 
 impl Hand {
     async fn new(database: &Database) -> Self {
-        let mut connection = PgConnection::connect(&database.url).await.unwrap();
+        let mut connection = PgConnection::connect(&database.direct).await.unwrap();
         let session = "set enable_seqscan = off; set plan_cache_mode = force_generic_plan; \
                        set lock_timeout = '1s'";
         connection.execute(session).await.unwrap();
@@ -414,7 +414,7 @@ async fn a_retried_job_stays_until_it_has_ended_again() {
 async fn a_step_that_saw_an_old_state_deletes_nothing_that_has_changed() {
     let database = Database::new().await;
     end(&database, "t", 1, 1, 100).await;
-    let mut holder = PgConnection::connect(&database.url).await.unwrap();
+    let mut holder = PgConnection::connect(&database.direct).await.unwrap();
     holder.execute("select pg_advisory_lock(7)").await.unwrap();
     let mut hand = Hand::new(&database).await;
     hand.0.execute("set lock_timeout = 0").await.unwrap();
@@ -452,7 +452,7 @@ async fn retries_and_deletions_race_pruners() {
     lavoro.set_retention(Retention { completed, ..rule(None) }).await.unwrap();
     let mut hands = Vec::new();
     for side in 0..2_i64 {
-        let (url, retry) = (database.url.clone(), side == 0);
+        let (url, retry) = (database.direct.clone(), side == 0);
         hands.push(tokio::spawn(async move {
             let mut connection = PgConnection::connect(&url).await.unwrap();
             let sql = if retry { "select lavoro.retry($1)" } else { "select lavoro.delete($1)" };

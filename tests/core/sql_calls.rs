@@ -183,11 +183,11 @@ async fn psql_can_send_the_calls() {
         let lavoro = client(&database, schema).await;
         let full = as_script(&lavoro.enqueue_sql(full_job()).unwrap());
         let least = as_script(&lavoro.enqueue_sql(NewJob::new("t", ())).unwrap());
-        psql(&database.url, &format!("begin;\n{full}{least}commit;\n"));
+        psql(&database.direct, &format!("begin;\n{full}{least}commit;\n"));
         let jobs = lavoro.list_jobs(lavoro_core::JobFilter::default()).await.unwrap();
         assert_full(&lavoro, jobs[1].id).await;
         let (worker, job) = claim(&lavoro).await;
-        psql(&database.url, &as_script(&lavoro.complete_sql(&job, ()).unwrap()));
+        psql(&database.direct, &as_script(&lavoro.complete_sql(&job, ()).unwrap()));
         let info = lavoro.job(job.id()).info().await.unwrap();
         assert_eq!((info.state, info.result), (JobState::Completed, None));
         worker.stop(Duration::ZERO).await;

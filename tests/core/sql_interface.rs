@@ -332,7 +332,7 @@ async fn a_role_that_owns_the_schema_and_nothing_else_suffices() {
              grant connect on database {name} to {role}"
         ))
         .await;
-    let (_, address) = database.url.split_once('@').unwrap();
+    let (_, address) = database.direct.split_once('@').unwrap();
     runs(ConnectOptions::url(format!("postgres://{role}@{address}"))).await;
     database.assert_sound().await;
 }

@@ -132,7 +132,7 @@ async fn load(database: &Database, count: u32, queue: &str, task: &str, schedule
 }
 
 async fn session(database: &Database, settings: &str) -> PgConnection {
-    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let mut connection = PgConnection::connect(&database.direct).await.unwrap();
     raw(&mut connection, settings).await;
     for (name, _) in HOT {
         raw(&mut connection, &format!("prepare {name} as {}", statement(name))).await;

@@ -1,5 +1,6 @@
 //! A database for one test.
 
+use crate::PgBouncer;
 use lavoro_core::embedded::{Embedded, EmbeddedOptions};
 use lavoro_core::{ConnectOptions, JobId, JobInfo, Lavoro, Migrations};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -17,6 +18,12 @@ fn server() -> &'static Embedded {
     })
 }
 
+/// The pooler that all tests of this process share, where they use one. It ends with the process.
+fn shared_pooler() -> &'static PgBouncer {
+    static POOLER: OnceLock<PgBouncer> = OnceLock::new();
+    POOLER.get_or_init(|| PgBouncer::start(&server_url(), "transaction"))
+}
+
 /// The URL of the tests' server, with its empty database `lavoro`.
 #[must_use]
 pub fn server_url() -> String {
@@ -26,8 +33,11 @@ pub fn server_url() -> String {
 /// A database of a test's own, with Lavoro's schema.
 #[derive(Debug)]
 pub struct Database {
-    /// How other programs reach it.
+    /// How clients reach it: through a pooler in transaction mode where `LAVORO_TEST_POOLER` says
+    /// so, as `make test-pooler` does.
     pub url: String,
+    /// How programs reach it that need a session of their own, or other rights.
+    pub direct: String,
     /// For looking at it with plain SQL.
     pub pool: PgPool,
 }
@@ -50,9 +60,23 @@ impl Database {
         let create = format!("create database {name}");
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&admin).await.unwrap();
         admin.close().await;
-        let url = base.strip_suffix("/lavoro").map(|server| format!("{server}/{name}")).unwrap();
-        let pool = PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
-        Self { url, pool }
+        let direct = base.strip_suffix("/lavoro").map(|server| format!("{server}/{name}")).unwrap();
+        let url = match std::env::var("LAVORO_TEST_POOLER").as_deref() {
+            Ok("transaction") => {
+                let pooler = tokio::task::spawn_blocking(shared_pooler).await.unwrap();
+                format!("{}?pooler=transaction", pooler.url(&name))
+            }
+            Ok("") | Err(_) => direct.clone(),
+            Ok(other) => panic!("LAVORO_TEST_POOLER takes transaction, not {other:?}"),
+        };
+        let pool = PgPoolOptions::new().max_connections(4).connect(&direct).await.unwrap();
+        Self { url, direct, pool }
+    }
+
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.direct.rsplit_once('/').unwrap().1
     }
 
     /// A client with default options.

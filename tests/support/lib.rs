@@ -11,6 +11,7 @@
 
 mod database;
 mod logs;
+mod pooler;
 mod process;
 mod proxy;
 mod sound;
@@ -18,6 +19,7 @@ mod wait;
 
 pub use database::{Database, server_url};
 pub use logs::warnings;
+pub use pooler::PgBouncer;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
 pub use wait::{PATIENCE, wait_for};

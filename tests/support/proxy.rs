@@ -24,6 +24,7 @@ pub struct Proxy {
 
 #[derive(Debug, Default)]
 struct Line {
+    socket: Mutex<String>,
     lose: Mutex<Option<Reply>>,
     lost: AtomicUsize,
     silent: AtomicBool,
@@ -38,20 +39,17 @@ impl Proxy {
     /// # Panics
     /// If the URL is of another kind.
     pub async fn start(target: &str) -> Self {
-        let rest = target.strip_prefix("postgres://").unwrap();
-        let (user, rest) = rest.split_once('@').unwrap();
-        let (host, rest) = rest.split_once(':').unwrap();
-        let (port, database) = rest.split_once('/').unwrap();
-        let socket = format!("{}/.s.PGSQL.{port}", decode(host));
+        let (socket, user, database) = parts(target);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here = listener.local_addr().unwrap();
-        let line = Arc::new(Line::default());
+        let line = Arc::new(Line { socket: Mutex::new(socket), ..Line::default() });
         let shared = Arc::clone(&line);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if shared.closed.load(Ordering::SeqCst) {
                     continue; // dropped: the connection is reset
                 }
+                let socket = shared.socket.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let server = UnixStream::connect(&socket).await.unwrap();
                 tokio::spawn(forward(client, server, Arc::clone(&shared)));
             }
@@ -80,6 +78,12 @@ impl Proxy {
     /// While on, nothing that the server says arrives; connections stay open.
     pub fn swallow_replies(&self, on: bool) {
         self.line.silent.store(on, Ordering::SeqCst);
+    }
+
+    /// Leads new connections to the server of another URL. The database's name stays.
+    pub fn lead_to(&self, target: &str) {
+        let (socket, ..) = parts(target);
+        *self.line.socket.lock().unwrap_or_else(PoisonError::into_inner) = socket;
     }
 
     /// Closes every connection. New ones are accepted.
@@ -177,6 +181,15 @@ async fn replies(
             return;
         }
     }
+}
+
+/// The socket, user and database of an embedded URL.
+fn parts(target: &str) -> (String, &str, &str) {
+    let rest = target.strip_prefix("postgres://").unwrap();
+    let (user, rest) = rest.split_once('@').unwrap();
+    let (host, rest) = rest.split_once(':').unwrap();
+    let (port, database) = rest.split_once('/').unwrap();
+    (format!("{}/.s.PGSQL.{port}", decode(host)), user, database)
 }
 
 fn decode(host: &str) -> String {

@@ -19,10 +19,12 @@ const SESSION: &str = "set enable_seqscan = off; set jit = off; \
      set plan_cache_mode = force_generic_plan; set lock_timeout = '5s'; \
      set idle_in_transaction_session_timeout = '60s'";
 
-/// The same behind a transaction pooler, where nothing outlives a transaction.
+/// The same behind a transaction pooler, where nothing outlives a transaction. There even a single
+/// statement has a transaction around it: a process that freezes inside must give its locks and its
+/// session, of which there are few, back before its lease is over.
 pub(super) const BEGIN_WITH_SETTINGS: &str = "begin; set local enable_seqscan = off; \
      set local jit = off; set local lock_timeout = '5s'; \
-     set local idle_in_transaction_session_timeout = '60s'";
+     set local idle_in_transaction_session_timeout = '10s'";
 
 /// What a [`Store`] is opened with.
 #[derive(Debug)]

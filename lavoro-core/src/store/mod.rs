@@ -21,6 +21,7 @@ mod queues;
 mod retention;
 mod rows;
 mod search;
+mod session;
 mod statements;
 mod tally;
 mod transaction;

@@ -73,7 +73,10 @@ impl Step for Ear {
         };
         match tokio::time::timeout(Duration::from_secs(1), listener.hear()).await {
             Ok(Ok(Some(queue))) => self.hints.add(queue),
-            Ok(Ok(None)) => self.hints.heard.notify_one(),
+            Ok(Ok(None)) => {
+                self.listener = None;
+                self.hints.heard.notify_one();
+            }
             Ok(Err(error)) => return Err(error),
             Err(_) => {}
         }

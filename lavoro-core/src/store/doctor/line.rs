@@ -1,5 +1,6 @@
 //! What lies between us and the server, found out by trying.
 
+use super::super::session::{is_shared, session};
 use super::super::{Store, translate};
 use super::said;
 use crate::doctor::{Line, Look};
@@ -11,9 +12,6 @@ use tokio::time::timeout;
 
 /// How long each trial may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Which session of the server answers.
-const SESSION: &str = "select pg_backend_pid()";
 
 impl Store {
     /// Tries what the line carries. `careful` works through any pooler.
@@ -53,7 +51,7 @@ impl Store {
         let before = session(&mut one).await?;
         other.execute("begin").await?;
         let held = session(&mut other).await?;
-        let shared = before == held || session(&mut one).await? != before;
+        let moved = before == held || session(&mut one).await? != before;
         let again = match first {
             Ok(()) => {
                 let again = prepared(&mut one, &probe).await;
@@ -67,6 +65,7 @@ impl Store {
             failed => failed,
         };
         other.execute("rollback").await?;
+        let shared = moved || is_shared(&mut one, &mut other).await?;
         let named = again.map_err(|error| said(&translate(error)));
         let _ = one.close().await;
         let _ = other.close().await;
@@ -120,10 +119,4 @@ async fn prepared(connection: &mut PgConnection, probe: &str) -> sqlx::Result<()
         Ok(answer) if answer == probe => Ok(()),
         _ => Err(sqlx::Error::Protocol("the statement of another client answered".to_owned())),
     }
-}
-
-/// The session that answers a plain query: it needs nothing that a pooler could lose.
-async fn session(connection: &mut PgConnection) -> sqlx::Result<i32> {
-    let rows = sqlx::raw_sql(SESSION).fetch_all(connection).await?;
-    rows.first().map_or(Err(sqlx::Error::RowNotFound), |row| row.try_get(0))
 }

@@ -7,7 +7,9 @@ where j.id = any ($1::bigint[])
   and ($4::text is null or $4 = any (j.tags))
   and ($5::timestamptz is null or j.created_at >= $5)
   and ($6::timestamptz is null or j.created_at < $6)
+  -- The offset keeps PostgreSQL 18 from hashing all errors there are.
   and ($7::text is null or exists (
-      select from lavoro.error e where e.job_id = j.id and strpos(lower(e.message), lower($7)) > 0))
+      select from lavoro.error e where e.job_id = j.id and strpos(lower(e.message), lower($7)) > 0
+      offset 0))
 order by j.id desc
 limit $8
