@@ -49,7 +49,7 @@ pub(crate) const fn code(kind: ErrorKind) -> u8 {
         | ErrorKind::EmbeddedFailed => DATABASE,
         ErrorKind::SchemaMissing | ErrorKind::SchemaOutdated | ErrorKind::SchemaNewer => SCHEMA,
         ErrorKind::Timeout | ErrorKind::UniquePending => TIMEOUT,
-        ErrorKind::InvalidState | ErrorKind::StaleLease => STATE,
+        ErrorKind::InvalidState | ErrorKind::StaleLease | ErrorKind::LockLost => STATE,
         ErrorKind::Closed | ErrorKind::Database | ErrorKind::Internal => OTHER,
     }
 }

@@ -57,6 +57,7 @@ mod job;
 mod job_edit;
 mod json;
 pub mod limits;
+mod lock;
 mod maintenance;
 mod metrics;
 mod new_job;
@@ -77,7 +78,8 @@ mod worker;
 mod why;
 
 pub use client::{
-    JobHandle, JobResult, KeptJob, Lavoro, Migrations, QueueClear, QueueRename, SqlCall,
+    JobHandle, JobResult, KeptJob, Lavoro, Lock, LockOptions, Migrations, QueueClear, QueueRename,
+    SqlCall,
 };
 pub use doctor::{Finding, FindingStatus};
 pub use error::{Error, ErrorKind, Result};
@@ -88,6 +90,7 @@ pub use job::{
 };
 pub use job_edit::JobEdit;
 pub use json::Json;
+pub use lock::LockLoss;
 pub use new_job::NewJob;
 pub use notes::{LogLine, ProgressUpdate};
 pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOptions};
@@ -96,7 +99,7 @@ pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
-pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo, Unhandled};
+pub use store::{BulkOutcome, JobFilter, JobPage, LockInfo, LogFilter, QueueInfo, Unhandled};
 pub use why::{BusyWorker, Reason, Why};
 pub use worker::{
     EventStream, Finish, Health, IntoOutcome, Next, PullWorker, Worker, WorkerBuilder,

@@ -15,6 +15,15 @@ impl Store {
     /// Starts listening, and tests with a message to itself whether messages arrive: behind a
     /// transaction pooler they do not. `None` then.
     pub(crate) async fn listen(&self, patience: Duration) -> Result<Option<Listener>> {
+        self.listen_on(self.channel(), patience).await
+    }
+
+    /// As [`listen`](Self::listen), on another channel.
+    pub(super) async fn listen_on(
+        &self,
+        channel: String,
+        patience: Duration,
+    ) -> Result<Option<Listener>> {
         if self.transaction_pooler {
             return Ok(None);
         }
@@ -23,9 +32,9 @@ impl Store {
             .acquire_timeout(patience)
             .connect_lazy_with(self.server.clone());
         let mut listener = PgListener::connect_with(&pool).await.map_err(translate)?;
-        listener.listen(&self.channel()).await.map_err(translate)?;
+        listener.listen(&channel).await.map_err(translate)?;
         let probe = uuid::Uuid::now_v7().to_string();
-        self.hint(vec![probe.clone()]).await?;
+        self.hint_on(channel, vec![probe.clone()]).await?;
         let mut listener = Listener { listener };
         let heard = async {
             loop {
