@@ -103,8 +103,10 @@ impl Books {
 
     /// Tells the holder of a lock that it is lost, and extends it no more.
     fn lose(&self, held: &Held, why: LockLoss) {
-        guard(&self.held).remove(&held.key);
-        held.lose(why);
+        // One that was released meanwhile is not lost.
+        if guard(&self.held).remove(&held.key).is_some() {
+            held.lose(why);
+        }
     }
 
     fn forsake(&self) {

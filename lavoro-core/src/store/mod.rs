@@ -40,7 +40,7 @@ pub(crate) use jobs::Ended;
 pub use jobs::{JobFilter, JobPage};
 pub(crate) use listen::Listener;
 pub use locks::LockInfo;
-pub(crate) use locks::{Extension, LockWish, Taken};
+pub(crate) use locks::{LockWish, Taken};
 pub(crate) use maintain::SilentWorker;
 pub(crate) use migrate::Migrator;
 pub use notes::LogFilter;
