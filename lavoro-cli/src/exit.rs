@@ -92,6 +92,12 @@ impl Failure {
         Self { code: "worker_stuck", message: message.to_owned(), exit: OTHER }
     }
 
+    /// A command that ran in our name ended so, which it tells itself.
+    pub(crate) fn command(code: i32) -> Self {
+        let exit = u8::try_from(code).ok().filter(|exit| *exit != 0).unwrap_or(OTHER);
+        Self { code: "", message: String::new(), exit }
+    }
+
     /// A problem was found, which the output tells already.
     pub(crate) fn found() -> Self {
         Self { code: "", message: String::new(), exit: OTHER }

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::time::Duration;
 
 /// How long the contested lock lives.
-pub const LIFETIME: Duration = Duration::from_secs(1);
+const LIFETIME: Duration = Duration::from_secs(1);
 
 /// What the program `lavoro-test-locker` does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
