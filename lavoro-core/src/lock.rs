@@ -15,10 +15,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
 use keeper::Keeper;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
+
+/// How long closing waits for those who leave a line or release, and how often it looks.
+const QUIET: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(5));
 
 /// All locks of one client: held, and waited for.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ struct Books {
     /// Whether hints arrive.
     listening: AtomicBool,
     closed: AtomicBool,
+    /// Releases in the background that are under way.
+    releasing: AtomicUsize,
 }
 
 impl Locks {
@@ -49,6 +55,7 @@ impl Locks {
             news: watch::Sender::new(()),
             listening: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            releasing: AtomicUsize::new(0),
         };
         Self { store, books: Arc::new(books), keeper: Mutex::new(None) }
     }
@@ -81,9 +88,28 @@ impl Locks {
         guard(&self.books.held).remove(&held.key);
     }
 
+    /// Says that a lock will be released in the background; `close` waits for it a moment.
+    pub(crate) fn begin_release(&self, held: &Held) {
+        self.books.releasing.fetch_add(1, Ordering::AcqRel);
+        self.drop_lock(held);
+    }
+
+    /// Releases it. If this fails, the lock ends by itself.
+    pub(crate) async fn end_release(&self, held: &Held) {
+        let _ = self.store.release_lock(&held.name, held.token).await;
+        self.books.releasing.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Ends the thread. Locks that are still held end by themselves, and their holders are told.
     pub(crate) async fn close(&self) {
         self.books.closed.store(true, Ordering::Release);
+        self.books.ring_all();
+        let quiet = async {
+            while !self.books.is_quiet() {
+                tokio::time::sleep(QUIET.1).await;
+            }
+        };
+        let _ = tokio::time::timeout(QUIET.0, quiet).await;
         let keeper = guard(&self.keeper).take();
         if let Some(keeper) = keeper {
             keeper.stop().await;
@@ -99,6 +125,11 @@ impl Books {
 
     fn is_idle(&self) -> bool {
         guard(&self.held).is_empty() && guard(&self.bells).is_empty()
+    }
+
+    /// Nobody leaves a line or releases in the background any more.
+    fn is_quiet(&self) -> bool {
+        guard(&self.bells).is_empty() && self.releasing.load(Ordering::Acquire) == 0
     }
 
     /// Tells the holder of a lock that it is lost, and extends it no more.

@@ -78,5 +78,57 @@ async fn no_two_writers_are_accepted_whatever_happens_to_holders() {
     );
     println!("{grants} grants, {refused} writes refused, turns differ by {spread}");
     assert!(spread <= 3, "one had {spread} turns more than another");
-    database.assert_fenced().await;
+    assert_eq!(database.unfenced().await, Vec::<&str>::new());
+}
+
+/// Breaks a function of the schema: replaces a part of its text.
+async fn sabotage(database: &Database, function: &str, part: &str, by: &str) {
+    let sql = lavoro_migrations::MIGRATIONS.iter().find(|step| step.name == "locks").unwrap().sql;
+    let (_, rest) = sql.split_once(&format!("create function lavoro.{function}(")).unwrap();
+    let (body, _) = rest.split_once("\n$$;").unwrap();
+    assert!(body.contains(part), "there is nothing to break in {function}");
+    let broken = body.replace(part, by);
+    database.run(&format!("create or replace function lavoro.{function}({broken}\n$$")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_ignores_its_holder_is_noticed() {
+    let database = Database::new().await;
+    database.contest().await;
+    sabotage(&database, "lock_take", "holder is null or until <= clock_timestamp()", "true").await;
+    let lavoro = database.lavoro().await;
+    let first = lavoro.lock("l").acquire().await.unwrap();
+    let second = lavoro.lock("l").acquire().await.unwrap();
+    assert!(second.fencing_token() > first.fencing_token());
+    assert_eq!(database.unfenced().await, ["two holders at one time"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_is_ignored_is_noticed() {
+    let database = Database::new().await;
+    database.contest().await;
+    let ends = " and l.expires_at > clock_timestamp()";
+    sabotage(&database, "lock_extend", ends, "").await;
+    let token: String = database.one("select token::text from lavoro.lock_acquire('l')").await;
+    database.run("update lavoro.lock set expires_at = now() - interval '1 s'").await;
+    database.run(&format!("select lavoro.lock_extend('l', '{token}')")).await;
+    assert_eq!(database.unfenced().await, ["a lock was extended that had ended"]);
+}
+
+/// Without the check of the token, a stale release frees another's lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_owner_releases() {
+    for broken in [false, true] {
+        let database = Database::new().await;
+        if broken {
+            sabotage(&database, "lock_release", " and l.token = lock_release.token", "").await;
+        }
+        let lavoro = database.lavoro().await;
+        let stale = lavoro.lock("l").acquire().await.unwrap();
+        lavoro.force_release("l").await.unwrap();
+        let held = lavoro.lock("l").acquire().await.unwrap();
+        stale.release().await.unwrap();
+        let stands = lavoro.locks().await.unwrap().iter().any(|l| l.fence == held.fencing_token());
+        assert_eq!(stands, !broken);
+    }
 }

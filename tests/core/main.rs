@@ -27,6 +27,7 @@ mod life;
 mod limits;
 mod lock_contest;
 mod lock_faults;
+mod lock_sql;
 mod locks;
 mod lost_contact;
 mod machine;

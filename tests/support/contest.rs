@@ -60,14 +60,19 @@ impl Database {
         self.run(TABLES).await;
     }
 
-    /// Fails unless there was one holder at a time, and one writer per number, in order.
-    ///
-    /// # Panics
-    /// If not.
-    pub async fn assert_fenced(&self) {
-        assert_eq!(self.one::<i64>(OVERLAPS).await, 0, "two holders at one time");
-        assert_eq!(self.one::<i64>(REVIVED).await, 0, "a lock was extended that had ended");
-        assert_eq!(self.one::<i64>(INTRUDERS).await, 0, "two writers were accepted");
+    /// What went wrong: there must be one holder at a time, and one writer per number, in order.
+    pub async fn unfenced(&self) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        for (what, sql) in [
+            ("two holders at one time", OVERLAPS),
+            ("a lock was extended that had ended", REVIVED),
+            ("two writers were accepted", INTRUDERS),
+        ] {
+            if self.one::<i64>(sql).await > 0 {
+                found.push(what);
+            }
+        }
+        found
     }
 }
 

@@ -10,6 +10,7 @@ use crate::signals::Signals;
 use clap::{Args, Subcommand};
 use lavoro_core::{ErrorKind, Lavoro, Lock, LockInfo, LockLoss};
 use serde_json::json;
+use std::io::IsTerminal as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -175,11 +176,13 @@ async fn attend(lock: &Lock, command: &[String], signals: &mut Signals) -> Resul
 fn start(lock: &Lock, command: &[String]) -> std::io::Result<Child> {
     let (program, arguments) =
         command.split_first().ok_or_else(|| std::io::Error::other("no command is named"))?;
+    // A group of its own may not read from the terminal.
+    let piped = !std::io::stdin().is_terminal();
     Command::new(program)
         .args(arguments)
         .env("LAVORO_LOCK", lock.name())
         .env("LAVORO_LOCK_FENCE", lock.fencing_token().to_string())
-        .stdin(Stdio::null())
+        .stdin(if piped { Stdio::inherit() } else { Stdio::null() })
         .process_group(0)
         .kill_on_drop(true)
         .spawn()

@@ -324,12 +324,12 @@ impl Drop for Lock {
         if self.over.load(Ordering::Acquire) {
             return;
         }
-        self.lavoro.inner.locks.drop_lock(&self.held);
+        self.lavoro.inner.locks.begin_release(&self.held);
         let (lavoro, held) = (self.lavoro.clone(), Arc::clone(&self.held));
-        self.lavoro.runtime().handle().spawn(async move {
-            // If this fails, the lock ends by itself.
-            let _ = lavoro.store().release_lock(&held.name, held.token).await;
-        });
+        self.lavoro
+            .runtime()
+            .handle()
+            .spawn(async move { lavoro.inner.locks.end_release(&held).await });
     }
 }
 

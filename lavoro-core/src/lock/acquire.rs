@@ -77,6 +77,9 @@ impl Locks {
         let deadline = clock::now() + wait;
         let mut patience = Patience::default();
         loop {
+            if gone.is_cancelled() || self.books.closed.load(Ordering::Acquire) {
+                return Err(closed());
+            }
             let sent = clock::now();
             let listens = self.books.listening.load(Ordering::Acquire);
             let mut trouble = None;
@@ -103,7 +106,7 @@ impl Locks {
             tokio::select! {
                 () = tokio::time::sleep(pause.min(left)) => {}
                 () = bell.notify.notified() => {}
-                () = gone.cancelled() => return Err(closed()),
+                () = gone.cancelled() => {}
             }
         }
     }

@@ -96,7 +96,9 @@ async fn extend(store: &Store, books: &Books) {
             }
             Err(error) => {
                 tracing::warn!(code = error.code(), %error, "extending locks failed, and is tried again");
-                due.iter().for_each(|held| held.postpone(again(held)));
+                for held in &due {
+                    held.postpone(again(held));
+                }
             }
         }
     }
@@ -115,7 +117,9 @@ async fn watch(books: &Books) {
         let now = clock::now();
         let (late, fine): (Vec<_>, Vec<_>) =
             books.all().into_iter().partition(|held| held.warn_at() <= now);
-        late.iter().for_each(|held| books.lose(held, LockLoss::LostContact));
+        for held in &late {
+            books.lose(held, LockLoss::LostContact);
+        }
         let next = fine.iter().map(|held| held.warn_at()).min();
         let pause = next.map_or(WATCH, |next| next.saturating_sub(now).min(WATCH));
         tokio::select! {

@@ -81,13 +81,11 @@ impl Store {
             .bind(wish.waiter)
             .bind(listens);
         let row = self.fetch_one(query).await?;
-        Ok(match row.get("fence") {
-            Some(fence) => Taken::Granted(fence),
-            None => {
-                let retry: Option<i32> = row.get("retry_ms");
-                Taken::Busy(Duration::from_millis(retry.unwrap_or(0).max(0).unsigned_abs().into()))
-            }
-        })
+        if let Some(fence) = row.get("fence") {
+            return Ok(Taken::Granted(fence));
+        }
+        let retry: Option<i32> = row.get("retry_ms");
+        Ok(Taken::Busy(Duration::from_millis(retry.unwrap_or(0).max(0).unsigned_abs().into())))
     }
 
     /// Extends locks: name, token, and how long from now on.
