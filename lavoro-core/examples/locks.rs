@@ -25,7 +25,7 @@ async fn take(lavoro: &Lavoro) -> Result<()> {
 
 async fn choose(lavoro: &Lavoro) -> Result<()> {
     // docs begin
-    let wanted = lavoro.lock("invoices").lifetime(Duration::from_secs(60)).owner("billing");
+    let wanted = lavoro.lock("invoices").lifetime(Duration::from_mins(1)).owner("billing");
     if let Some(lock) = wanted.clone().try_acquire().await? {
         println!("{} holds it", lock.owner());
     }
@@ -60,5 +60,6 @@ async fn hand_over(here: &Lavoro, there: &Lavoro) -> Result<()> {
 }
 
 async fn write_invoices(_fence: i64) -> Result<()> {
+    tokio::task::yield_now().await;
     Ok(())
 }
