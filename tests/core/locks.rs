@@ -340,5 +340,6 @@ async fn a_hand_over_takes_milliseconds() {
     times.sort_unstable();
     let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
     println!("hand-over: median {median:?}, p99 {p99:?}, longest {:?}", times[times.len() - 1]);
-    assert!(median < Duration::from_millis(50), "{times:?}");
+    // Polling alone would take 250 ms; what a quiet machine shows is in docs/adr/0010-locks.md.
+    assert!(median < Duration::from_millis(200), "{times:?}");
 }
