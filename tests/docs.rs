@@ -156,6 +156,30 @@ fn the_page_on_testing_is_the_example_that_runs_as_tests() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_on_locks_is_the_example_that_runs() {
+    let example = read("lavoro-core/examples/locks.rs");
+    let begins = example.split("// docs begin\n").skip(1);
+    let parts: Vec<&str> = begins.map(|rest| rest.split("// docs end").next().unwrap()).collect();
+    let at_margin = |text: &str| {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let page = blocks(&read("docs/locks.md"), "rust");
+    let (page, parts): (Vec<_>, Vec<_>) = (
+        page.iter().map(|block| at_margin(block)).collect(),
+        parts.iter().map(|part| at_margin(part)).collect(),
+    );
+    assert_eq!(page, parts, "docs/locks.md and lavoro-core/examples/locks.rs differ");
+    let database = Database::new().await;
+    let url = database.url.clone();
+    let run = move || {
+        Command::new(built("examples/locks")).env("LAVORO_DATABASE_URL", url).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A program that the workspace's build has made beside this test.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -203,6 +227,7 @@ async fn run_sql(document: &str) {
 async fn the_sql_examples_run() {
     run_sql("README.md").await;
     run_sql("docs/sql.md").await;
+    run_sql("docs/locks.md").await;
 }
 
 /// The rights that docs/sql.md gives to a worker's role are enough for one.
@@ -266,7 +291,7 @@ fn commands_and_options_exist() {
         for line in lines.filter(|line| line.starts_with("lavoro ")) {
             let (mut command, options) = words(line);
             let Some(first) = command.first() else { continue };
-            let two_words = ["jobs", "queues", "retention", "workers"];
+            let two_words = ["jobs", "locks", "queues", "retention", "workers"];
             let depth = if two_words.contains(&first.as_str()) { 2 } else { 1 };
             command.truncate(depth);
             let help = help(&command);
@@ -321,6 +346,8 @@ fn every_limit_is_listed_as_it_is() {
         ("DELAY", format!("{} days", days(limits::DELAY))),
         ("RETENTION", format!("{} days", days(limits::RETENTION))),
         ("RUN_AT_YEARS", limits::RUN_AT_YEARS.end().to_string()),
+        ("LOCK_LIFETIME", format!("{} hours", limits::LOCK_LIFETIME.end().as_secs() / 3600)),
+        ("LOCK_WAIT", format!("{} hours", limits::LOCK_WAIT.end().as_secs() / 3600)),
         ("PAGE", limits::PAGE.end().to_string()),
         ("CONCURRENCY", limits::CONCURRENCY.end().to_string()),
         ("WEIGHT", limits::WEIGHT.end().to_string()),

@@ -50,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "why",
         ],
     ),
+    ("lock", &["clock", "service", "store"]),
     ("maintenance", &["clock", "options", "outcome", "retention", "service", "store"]),
     (
         "client",
@@ -61,6 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "job_edit",
             "json",
             "limits",
+            "lock",
             "maintenance",
             "new_job",
             "notes",

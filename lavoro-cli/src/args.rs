@@ -1,8 +1,8 @@
 //! What may be written on the command line.
 
 use crate::commands::{
-    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, retention, top, why,
-    worker, workers,
+    bench, completions, dev, doctor, enqueue, jobs, locks, metrics, migrate, queues, retention,
+    top, why, worker, workers,
 };
 use crate::exit;
 use crate::globals::Globals;
@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Look at queues, pause, rename and clear them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
+    /// Look at named locks, release them by force, hold one while a command runs
+    #[command(subcommand)]
+    Locks(locks::LocksCommand),
     /// Watch queues and failures live
     Top(top::TopArgs),
     /// Check the database and what is done in it, and say what to do
@@ -155,6 +158,7 @@ mod tests {
             &["jobs", "edit", "1", "--delay", "1s", "--at", "2030-01-01T00:00:00Z"],
             &["enqueue", "t", "--expires-in", "1s", "--expires-at", "2030-01-01T00:00:00Z"],
             &["queues", "rename", "one"],
+            &["locks", "run", "l"],
             &["queues", "clear", "q", "--yes", "--dry-run"],
             &["why", "one"],
         ] {

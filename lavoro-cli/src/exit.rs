@@ -49,7 +49,7 @@ pub(crate) const fn code(kind: ErrorKind) -> u8 {
         | ErrorKind::EmbeddedFailed => DATABASE,
         ErrorKind::SchemaMissing | ErrorKind::SchemaOutdated | ErrorKind::SchemaNewer => SCHEMA,
         ErrorKind::Timeout | ErrorKind::UniquePending => TIMEOUT,
-        ErrorKind::InvalidState | ErrorKind::StaleLease => STATE,
+        ErrorKind::InvalidState | ErrorKind::StaleLease | ErrorKind::LockLost => STATE,
         ErrorKind::Closed | ErrorKind::Database | ErrorKind::Internal => OTHER,
     }
 }
@@ -90,6 +90,12 @@ impl Failure {
         let message = "every slot holds a command that does not end though its attempt is over: \
                        start this worker again";
         Self { code: "worker_stuck", message: message.to_owned(), exit: OTHER }
+    }
+
+    /// A command that ran in our name ended so, which it tells itself.
+    pub(crate) fn command(code: i32) -> Self {
+        let exit = u8::try_from(code).ok().filter(|exit| *exit != 0).unwrap_or(OTHER);
+        Self { code: "", message: String::new(), exit }
     }
 
     /// A problem was found, which the output tells already.

@@ -101,6 +101,8 @@ error_kinds! {
     Database = "database" "LV030",
     /// A defect in Lavoro. Please report it.
     Internal = "internal" "LV031",
+    /// A lock is not held any more: it has expired, or was released.
+    LockLost = "lock_lost" "LV032",
 }
 
 impl ErrorKind {

@@ -42,7 +42,7 @@
 //! # Layers
 //!
 //! Modules depend on each other in one direction: `error fleet job job_edit json limits new_job
-//! notes options outcome retention retry signal trace why` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! notes options outcome retention retry signal trace why` (no database) ← `store` (the only code that speaks SQL) ← `lock` ← `client maintenance
 //! worker` ← `testing` ← this list. A test holds them to it.
 
 mod client;
@@ -57,6 +57,7 @@ mod job;
 mod job_edit;
 mod json;
 pub mod limits;
+mod lock;
 mod maintenance;
 mod metrics;
 mod new_job;
@@ -76,7 +77,8 @@ mod why;
 mod worker;
 
 pub use client::{
-    JobHandle, JobResult, KeptJob, Lavoro, Migrations, QueueClear, QueueRename, SqlCall,
+    JobHandle, JobResult, KeptJob, Lavoro, Lock, LockOptions, Migrations, QueueClear, QueueRename,
+    SqlCall,
 };
 pub use doctor::{Finding, FindingStatus};
 pub use error::{Error, ErrorKind, Result};
@@ -87,6 +89,7 @@ pub use job::{
 };
 pub use job_edit::JobEdit;
 pub use json::Json;
+pub use lock::LockLoss;
 pub use new_job::NewJob;
 pub use notes::{LogLine, ProgressUpdate};
 pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOptions};
@@ -95,7 +98,7 @@ pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics};
-pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo, Unhandled};
+pub use store::{BulkOutcome, JobFilter, JobPage, LockInfo, LogFilter, QueueInfo, Unhandled};
 pub use why::{BusyWorker, Reason, Why};
 pub use worker::{
     EventStream, Finish, Health, IntoOutcome, Next, PullWorker, Worker, WorkerBuilder,

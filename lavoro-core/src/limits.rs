@@ -55,6 +55,11 @@ pub const CONCURRENCY: RangeInclusive<u32> = 1..=10_000;
 pub const WEIGHT: RangeInclusive<u32> = 1..=1000;
 /// The window that statistics look back on: counts are kept for 24 hours.
 pub const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+/// How long a lock lives without being extended.
+pub const LOCK_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24);
+/// How long to wait for a lock.
+pub const LOCK_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 /// The longest schema name, in bytes: PostgreSQL's own limit for identifiers.
 pub const SCHEMA_BYTES: usize = 63;
 
@@ -71,6 +76,16 @@ pub fn check_follow_up(name: &str) -> Result<()> {
 /// Checks a queue's name.
 pub fn check_queue(name: &str) -> Result<()> {
     check_name(ErrorKind::InvalidQueue, "queue", name, NAME_BYTES)
+}
+
+/// Checks a lock's name.
+pub fn check_lock(name: &str) -> Result<()> {
+    check_name(ErrorKind::InvalidOption, "lock", name, NAME_BYTES)
+}
+
+/// Checks what the holder of a lock calls itself.
+pub fn check_owner(owner: &str) -> Result<()> {
+    check_name(ErrorKind::InvalidOption, "owner", owner, NAME_BYTES)
 }
 
 /// Checks a unique key.

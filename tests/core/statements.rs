@@ -50,6 +50,11 @@ const HOT: &[(&str, &str)] = &[
         "('{1,2}'::bigint[], array[gen_random_uuid(), gen_random_uuid()], '{1,2}'::text[],
           array[gen_random_uuid()])",
     ),
+    (
+        "lock_extend",
+        "('{a,b}'::text[], array[gen_random_uuid(), gen_random_uuid()], '{1000,1000}'::bigint[])",
+    ),
+    ("lock_sweep", ""),
     ("log_list", "(1::bigint, 0::bigint, 100::bigint)"),
     (
         "tally_write",
@@ -98,6 +103,7 @@ const TABLES: &[&str] = &[
     "past_outcome",
     "expiry",
     "cancel_request",
+    "lock",
 ];
 
 fn directory() -> std::path::PathBuf {

@@ -9,6 +9,7 @@
     reason = "a test ends by panicking"
 )]
 
+mod contest;
 mod database;
 mod logs;
 mod pooler;
@@ -17,6 +18,7 @@ mod proxy;
 mod sound;
 mod wait;
 
+pub use contest::{Contenders, contend, contenders_pool};
 pub use database::{Database, server_url};
 pub use logs::warnings;
 pub use pooler::PgBouncer;

@@ -36,6 +36,12 @@ impl WorkerProcess {
     /// Starts the program (`env!("CARGO_BIN_EXE_lavoro-test-worker")`).
     #[must_use]
     pub fn start(program: &str, spec: &Spec) -> Self {
+        Self::start_with(program, spec)
+    }
+
+    /// Starts another program that takes what it does as its argument.
+    #[must_use]
+    pub fn start_with(program: &str, spec: &impl Serialize) -> Self {
         let child = Command::new(program)
             .arg(serde_json::to_string(spec).unwrap())
             .stdin(Stdio::piped())

@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
+pub(crate) mod locks;
 mod logs;
 pub(crate) mod metrics;
 pub(crate) mod migrate;
@@ -48,6 +49,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Worker(args) => worker::run(globals, args).await,
         Command::Jobs(command) => jobs::run(globals, command, output).await,
         Command::Queues(command) => queues::run(globals, command, output).await,
+        Command::Locks(command) => locks::run(globals, command, output).await,
         Command::Top(args) => top::run(globals, &args, output).await,
         Command::Doctor(args) => doctor::run(globals, &args, output).await,
         Command::Completions(args) => completions::run(&args, output),

@@ -7,6 +7,7 @@ mod dev;
 mod doctor;
 mod figures;
 mod jobs;
+mod locks;
 mod logs;
 mod queues;
 mod retention;

@@ -8,6 +8,7 @@ mod fleet;
 mod handle;
 mod hint;
 mod jobs;
+mod locks;
 mod migrations;
 mod producer;
 mod queues;
@@ -18,6 +19,7 @@ mod transaction;
 mod wait;
 
 pub use handle::{JobHandle, JobResult};
+pub use locks::{Lock, LockOptions};
 pub use migrations::Migrations;
 pub use queues::{KeptJob, QueueClear, QueueRename};
 pub use transaction::SqlCall;
@@ -25,6 +27,7 @@ pub use transaction::SqlCall;
 use crate::embedded::Embedded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobId;
+use crate::lock::Locks;
 use crate::maintenance::Maintenance;
 use crate::new_job::NewJob;
 use crate::options::ConnectOptions;
@@ -66,6 +69,7 @@ struct Inner {
     hinter: Hinter,
     consumers: Option<Consumers>,
     waiter: Waiter,
+    locks: Locks,
     maintenance: Mutex<Option<Maintenance>>,
     options: ConnectOptions,
     url: String,
@@ -128,6 +132,7 @@ impl Lavoro {
                     .warn_unhandled
                     .then(|| Consumers::start(handle, Arc::clone(&store))),
                 waiter: Waiter::start(handle, Arc::clone(&store)),
+                locks: Locks::new(Arc::clone(&store)),
                 hinter,
                 maintenance: Mutex::new(maintenance),
                 url: target.url,
@@ -235,6 +240,7 @@ impl Lavoro {
         let inner = Arc::clone(&self.inner);
         let closed = self.run(async move {
             inner.coalescer.close().await;
+            inner.locks.close().await;
             if let Some(consumers) = &inner.consumers {
                 consumers.close().await;
             }

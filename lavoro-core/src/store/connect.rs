@@ -88,6 +88,11 @@ impl Store {
         }
     }
 
+    /// As [`apart`](Self::apart), with another deadline for each statement.
+    pub(crate) fn apart_within(&self, deadline: Duration) -> Self {
+        Self { deadline: deadline.min(self.deadline), ..self.apart() }
+    }
+
     /// As this store, with two connections of its own, and statements that pass through any
     /// pooler.
     pub(super) fn careful(&self) -> Self {

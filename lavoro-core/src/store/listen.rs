@@ -19,6 +19,15 @@ impl Store {
     /// first: a LISTEN would stay behind in a session that others use, who then get messages that
     /// they do not expect.
     pub(crate) async fn listen(&self, patience: Duration) -> Result<Option<Listener>> {
+        self.listen_on(self.channel(), patience).await
+    }
+
+    /// As [`listen`](Self::listen), on another channel.
+    pub(super) async fn listen_on(
+        &self,
+        channel: String,
+        patience: Duration,
+    ) -> Result<Option<Listener>> {
         if self.transaction_pooler {
             return Ok(None);
         }
@@ -37,9 +46,9 @@ impl Store {
         let mut listener = PgListener::connect_with(&pool).await.map_err(translate)?;
         // By itself it would listen again whatever lies between by then.
         listener.eager_reconnect(false);
-        listener.listen(&self.channel()).await.map_err(translate)?;
+        listener.listen(&channel).await.map_err(translate)?;
         let probe = uuid::Uuid::now_v7().to_string();
-        self.hint(vec![probe.clone()]).await?;
+        self.hint_on(channel, vec![probe.clone()]).await?;
         let mut listener = Listener { listener };
         let heard = async {
             loop {

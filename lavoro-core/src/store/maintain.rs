@@ -87,7 +87,8 @@ impl Store {
     pub(crate) async fn sweep(&self, kept: Duration) -> Result<()> {
         let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let query = self.query(&self.sql.sweep).bind(kept);
-        self.execute(query).await
+        self.execute(query).await?;
+        self.execute(self.query(&self.sql.lock_sweep)).await
     }
 }
 

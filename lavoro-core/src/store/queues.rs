@@ -77,7 +77,12 @@ impl Store {
 
     /// Wakes idle workers of these queues.
     pub(crate) async fn hint(&self, queues: Vec<String>) -> Result<()> {
-        let query = self.query(&self.sql.hint).bind(self.channel()).bind(queues);
+        self.hint_on(self.channel(), queues).await
+    }
+
+    /// Sends messages over a channel.
+    pub(super) async fn hint_on(&self, channel: String, messages: Vec<String>) -> Result<()> {
+        let query = self.query(&self.sql.hint).bind(channel).bind(messages);
         self.execute(query).await
     }
 

@@ -14,7 +14,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// The groups that live.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     live: Mutex<HashSet<Pid>>,
     gone: Notify,
 }
@@ -49,7 +49,7 @@ impl Groups {
 
     /// Starts a command in a group of its own. Under the lock, so that none is started that
     /// `kill` does not see.
-    pub(super) fn start(
+    pub(crate) fn start(
         self: &Arc<Self>,
         spawn: impl FnOnce() -> std::io::Result<Child>,
     ) -> std::io::Result<Leader> {
@@ -70,7 +70,7 @@ impl Groups {
 /// A command that leads a process group. Dropped before it has ended, the group is told to end
 /// (SIGTERM), and killed if it does not.
 #[derive(Debug)]
-pub(super) struct Leader {
+pub(crate) struct Leader {
     /// None once the process has been waited for.
     child: Option<Child>,
     group: Pid,
@@ -85,7 +85,7 @@ impl Leader {
 
     /// Waits until the process has exited. When `told` is done, its group is told to end
     /// (SIGTERM), and killed if it does not.
-    pub(super) async fn wait(
+    pub(crate) async fn wait(
         &mut self,
         told: impl Future<Output = ()>,
     ) -> std::io::Result<ExitStatus> {
@@ -106,7 +106,7 @@ impl Leader {
     }
 
     /// Kills what an exited process has left in its group.
-    pub(super) fn clean_up(mut self) {
+    pub(crate) fn clean_up(mut self) {
         self.child = None;
         send(self.group, Signal::SIGKILL);
         self.groups.forget(self.group);

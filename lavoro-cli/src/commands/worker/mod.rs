@@ -2,7 +2,7 @@
 
 mod drain;
 mod exec;
-mod group;
+pub(super) mod group;
 mod pipes;
 
 use crate::exit::{Failure, Result};
