@@ -20,6 +20,7 @@ pub use database::{Database, server_url};
 pub use logs::warnings;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
+pub use sound::contradictions;
 pub use wait::{PATIENCE, wait_for};
 
 use lavoro_core::{Timing, WorkerBuilder};

@@ -1,7 +1,8 @@
 //! A network between a client and the server that loses replies and connections when told to.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
@@ -27,6 +28,7 @@ struct Line {
     lose: Mutex<Option<Reply>>,
     lost: AtomicUsize,
     silent: AtomicBool,
+    late: AtomicU64, // milliseconds
     closed: AtomicBool,
     cut: Notify,
 }
@@ -52,7 +54,7 @@ impl Proxy {
                 if shared.closed.load(Ordering::SeqCst) {
                     continue; // dropped: the connection is reset
                 }
-                let server = UnixStream::connect(&socket).await.unwrap();
+                let Ok(server) = UnixStream::connect(&socket).await else { continue };
                 tokio::spawn(forward(client, server, Arc::clone(&shared)));
             }
         });
@@ -80,6 +82,12 @@ impl Proxy {
     /// While on, nothing that the server says arrives; connections stay open.
     pub fn swallow_replies(&self, on: bool) {
         self.line.silent.store(on, Ordering::SeqCst);
+    }
+
+    /// Replies come this much later from now on.
+    pub fn delay(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.line.late.store(delay, Ordering::SeqCst);
     }
 
     /// Closes every connection. New ones are accepted.
@@ -172,6 +180,10 @@ async fn replies(
         }
         if line.silent.load(Ordering::SeqCst) {
             continue;
+        }
+        let late = line.late.load(Ordering::SeqCst);
+        if late > 0 {
+            tokio::time::sleep(Duration::from_millis(late)).await;
         }
         if to.write_all(&chunk[..count]).await.is_err() {
             return;
