@@ -23,6 +23,9 @@ log_min_messages = warning
 log_min_error_statement = panic
 ";
 
+/// Megabytes of the small disk: what a run of an hour or so needs.
+const DISK: u64 = 2000;
+
 /// Where Debian keeps libfaketime; `LAVORO_FAKETIME` names another place.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
@@ -44,7 +47,7 @@ impl Cluster {
         let at = home.path().join("disk");
         fs::create_dir(&at)?;
         let image = home.path().join("image");
-        let disk = strikes(Class::DiskFull).then(|| Disk::mount(&at, &image, 2500)).transpose()?;
+        let disk = strikes(Class::DiskFull).then(|| Disk::mount(&at, &image, DISK)).transpose()?;
         let faketime = strikes(Class::ClockJump).then(faketime).transpose()?;
         let clock = home.path().join("clock");
         fs::write(&clock, "+0\n")?;

@@ -40,11 +40,12 @@ impl Disk {
     /// Takes all that is left.
     pub(crate) fn fill(&self) -> Result<()> {
         use std::io::Write as _;
-        let mut file = std::fs::File::create(self.filler())?;
-        let zeros = vec![0_u8; 1 << 20];
-        while file.write_all(&zeros).is_ok() {}
-        let small = [0_u8; 4096];
-        while file.write_all(&small).is_ok() {}
+        let left = nix::sys::statvfs::statvfs(&self.at)?;
+        let bytes = left.blocks_available() * left.fragment_size();
+        let _ = run(Command::new("fallocate").arg("-l").arg(bytes.to_string()).arg(self.filler()));
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.filler())?;
+        let block = [0_u8; 4096];
+        while file.write_all(&block).is_ok() {}
         Ok(())
     }
 

@@ -143,7 +143,6 @@ impl Class {
             Self::Restart
             | Self::Outage
             | Self::Refuse
-            | Self::Delay
             | Self::Blackhole
             | Self::Storm
             | Self::DiskFull
@@ -151,6 +150,7 @@ impl Class {
             Self::KillProducer
             | Self::Terminate
             | Self::Drop
+            | Self::Delay
             | Self::Swallow
             | Self::Deadlock
             | Self::Pin

@@ -5,6 +5,7 @@ use lavoro_soak::{Class, Options, Result, check_dir, produce, run, work};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Lavoro under faults, with an account of every job.
 #[derive(Debug, Parser)]
@@ -88,12 +89,18 @@ struct Run {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let args = Args::parse();
+    // What the roles warn of is kept with the ledgers; the nemesis knows what it does.
+    let level = match args.command {
+        Command::Run(_) | Command::Check { .. } => LevelFilter::OFF,
+        Command::Worker { .. } | Command::Producer { .. } => LevelFilter::WARN,
+    };
     tracing_subscriber::fmt()
         .with_ansi(false)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .init();
-    let done = match Args::parse().command {
+    let done = match args.command {
         Command::Run(args) => start(args).await,
         Command::Check { dir, json } => check_dir(&dir).and_then(|report| tell(&report, json)),
         Command::Worker { url, dir, lease } => {

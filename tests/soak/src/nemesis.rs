@@ -106,6 +106,13 @@ impl Nemesis<'_> {
                 self.clock = (self.clock + there).clamp(-3600, 3600);
                 self.cluster.set_clock(self.clock)?;
                 sleep(lease + Duration::from_secs(1)).await;
+                // That it has jumped is not taken for granted.
+                let row = sqlx::query_scalar::<_, f64>(
+                    "select extract(epoch from clock_timestamp())::float8",
+                );
+                let there = row.fetch_one(&self.pool).await?;
+                let here = std::time::UNIX_EPOCH.elapsed()?.as_secs_f64();
+                self.log.line(format_args!("note the server's clock is {:+.0} s", there - here));
                 Ok(Vec::new())
             }
             Class::Stall => Ok(Vec::new()),

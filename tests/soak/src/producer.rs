@@ -48,8 +48,8 @@ pub async fn produce(url: &str, dir: &Path, seed: u64, pace: u64) -> Result<()> 
         .acquire_timeout(Duration::from_secs(5))
         .connect_lazy(url)?;
     let random = StdRng::seed_from_u64(seed);
-    // A poison job kills three processes and drags their jobs along: about one in 20 seconds.
-    let poison = 0.05 / pace as f64;
+    // A poison job kills three processes and drags their jobs along: about one in 100 seconds.
+    let poison = 0.01 / pace as f64;
     let mut producer = Producer { lavoro, pool, log, random, count: 0, poison };
     let began = Instant::now();
     let mut sent = 0;

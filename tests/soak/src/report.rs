@@ -38,8 +38,11 @@ pub struct Report {
     pub seconds: f64,
     /// Ended jobs in a second.
     pub throughput: f64,
-    /// Seconds from a kill to the next start of a job that was running: median and slowest.
+    /// Seconds from a kill to the next start of the first job that it cut off: median and
+    /// slowest over all kills. The others follow one by one, as suspects.
     pub recovery: (f64, f64),
+    /// Seconds from a kill to the next start of the last job that it cut off, slowest of all.
+    pub recovery_last: f64,
     /// The share of the run in which a fault without a victim excused extra executions.
     pub excusing: f64,
     /// What must not be.
@@ -87,8 +90,9 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "kill -9 to running again: median {:.2} s, slowest {:.2} s",
-            self.recovery.0, self.recovery.1
+            "kill -9 to running again, first job: median {:.2} s, slowest {:.2} s; last job: \
+             slowest {:.2} s",
+            self.recovery.0, self.recovery.1, self.recovery_last
         )?;
         for (title, counts) in [("jobs", &self.jobs), ("faults", &self.faults)] {
             write!(f, "{title}:")?;

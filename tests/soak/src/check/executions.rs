@@ -103,9 +103,7 @@ fn was_storm(view: &View<'_>, id: i64) -> bool {
     match view.ledger.jobs.get(&id) {
         Some(row) => row.kind == Kind::Storm,
         // Deleted: then what its producer was told says so, or nobody was told.
-        None => !view.ledger.acks.iter().any(|ack| {
-            ack.id == id && view.ledger.tries.get(&ack.mark) != Some(&Kind::Storm)
-        }),
+        None => view.told.get(&id).is_none_or(|kind| *kind == Kind::Storm),
     }
 }
 

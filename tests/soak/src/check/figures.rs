@@ -19,6 +19,7 @@ pub(super) fn report(view: &View<'_>) -> Report {
     let exist = ledger.maybe.iter().filter(|mark| view.marks.contains_key(mark.as_str())).count();
     let seconds = ledger.span.1.saturating_sub(ledger.span.0) as f64 / 1e6;
     let ended = ledger.jobs.values().filter(|row| row.state != "open").count();
+    let (median, slowest, recovery_last) = recovery(view);
     Report {
         seed: ledger.facts.get("seed").cloned().unwrap_or_default(),
         acknowledged: ledger.acks.iter().filter(|ack| ack.new).count() as u64,
@@ -29,30 +30,35 @@ pub(super) fn report(view: &View<'_>) -> Report {
         refused: ledger.ends.values().filter(|end| !end.accepted).count() as u64,
         seconds,
         throughput: if seconds > 0.0 { ended as f64 / seconds } else { 0.0 },
-        recovery: recovery(view),
+        recovery: (median, slowest),
+        recovery_last,
         excusing: excusing(view),
         facts: ledger.facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         ..Report::default()
     }
 }
 
-/// From each kill to the next start of each job that it cut off: median and slowest, in seconds.
-fn recovery(view: &View<'_>) -> (f64, f64) {
-    let mut took = Vec::new();
+/// From each kill to the next start of each job that it cut off, in seconds: of the first job
+/// median and slowest, of the last job slowest.
+fn recovery(view: &View<'_>) -> (f64, f64, f64) {
     let kills = view.ledger.faults.iter().filter(|fault| fault.class == Class::KillWorker);
     let killed: BTreeMap<u32, u64> =
         kills.flat_map(|fault| fault.victims.iter().map(|pid| (*pid, fault.from))).collect();
-    for runs in view.runs.values() {
-        for pair in runs.windows(2) {
-            let cut_off = !view.ledger.ends.contains_key(&(pair[0].id, pair[0].token));
-            if let Some(kill) = killed.get(&pair[0].pid).filter(|_| cut_off) {
-                took.push(pair[1].at.saturating_sub(*kill) as f64 / 1e6);
-            }
+    let mut firsts: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut last = 0.0_f64;
+    for pair in view.runs.values().flat_map(|runs| runs.windows(2)) {
+        let cut_off = !view.ledger.ends.contains_key(&(pair[0].id, pair[0].token));
+        if let Some(kill) = killed.get(&pair[0].pid).filter(|_| cut_off) {
+            let took = pair[1].at.saturating_sub(*kill) as f64 / 1e6;
+            let first = firsts.entry(pair[0].pid).or_insert(took);
+            *first = first.min(took);
+            last = last.max(took);
         }
     }
-    took.sort_by(f64::total_cmp);
-    let slowest = took.last().copied().unwrap_or(0.0);
-    (took.get(took.len() / 2).copied().unwrap_or(0.0), slowest)
+    let mut firsts: Vec<f64> = firsts.into_values().collect();
+    firsts.sort_by(f64::total_cmp);
+    let slowest = firsts.last().copied().unwrap_or(0.0);
+    (firsts.get(firsts.len() / 2).copied().unwrap_or(0.0), slowest, last)
 }
 
 /// The share of the run that faults without victims excuse.
