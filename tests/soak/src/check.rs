@@ -7,8 +7,8 @@ mod figures;
 mod history;
 mod promises;
 
-use crate::ledger::{Fault, Ledger, Start};
 use crate::kind::Kind;
+use crate::ledger::{Fault, Ledger, Start};
 use crate::report::{Report, Violation};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};

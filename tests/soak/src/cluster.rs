@@ -5,8 +5,8 @@ use crate::disk::{Disk, run};
 use crate::fault::Class;
 use crate::options::Options;
 use lavoro_core::{ConnectOptions, Migrations};
-use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::Connection as _;
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -56,9 +56,11 @@ impl Cluster {
         if nix::unistd::geteuid().is_root() {
             run(Command::new("chown").args(["-R", "postgres"]).arg(cluster.home.path()))?;
         }
-        run(cluster.command("initdb").arg("-D").arg(&cluster.data).args([
-            "-A", "trust", "-U", "postgres", "-N", "-E", "UTF8",
-        ]))?;
+        run(cluster
+            .command("initdb")
+            .arg("-D")
+            .arg(&cluster.data)
+            .args(["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8"]))?;
         let conf = cluster.data.join("postgresql.conf");
         let own = format!(
             "{CONFIG}fsync = {}\nunix_socket_directories = '{}'\n",
@@ -138,11 +140,13 @@ impl Cluster {
 
     /// An immediate shutdown: no checkpoint, no word to anyone.
     pub(crate) fn down(&self) -> Result<()> {
-        run(self
-            .command("pg_ctl")
-            .arg("-D")
-            .arg(&self.data)
-            .args(["-m", "immediate", "-w", "-s", "stop"]))
+        run(self.command("pg_ctl").arg("-D").arg(&self.data).args([
+            "-m",
+            "immediate",
+            "-w",
+            "-s",
+            "stop",
+        ]))
     }
 
     /// How far the server's clock is ahead, in seconds.

@@ -51,9 +51,11 @@ impl Fleet {
     /// through a proxy of their own.
     pub(crate) async fn start(options: &Options, url: &str, log: Arc<Log>) -> Result<Arc<Self>> {
         let mut slots = Vec::new();
-        for (role, count) in [(Role::Worker, options.workers), (Role::Producer, options.producers)] {
+        for (role, count) in [(Role::Worker, options.workers), (Role::Producer, options.producers)]
+        {
             for number in 0..count {
-                let proxy = if number == 0 { None } else { Some(Arc::new(Proxy::start(url).await)) };
+                let proxy =
+                    if number == 0 { None } else { Some(Arc::new(Proxy::start(url).await)) };
                 let url = proxy.as_ref().map_or_else(|| url.to_owned(), |proxy| proxy.url());
                 slots.push(Slot { role, url, proxy, child: None });
             }

@@ -147,7 +147,8 @@ impl Ledger {
     /// # Errors
     /// If a file cannot be read, or a line is not understood.
     pub fn read(dir: &Path) -> Result<Self> {
-        let mut ledger = Self { lease: Duration::from_secs(2), span: (u64::MAX, 0), ..Self::default() };
+        let mut ledger =
+            Self { lease: Duration::from_secs(2), span: (u64::MAX, 0), ..Self::default() };
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             if !entry.file_type()?.is_file() {

@@ -1,11 +1,11 @@
 //! What strikes, in an order that follows from the seed.
 
+use crate::Result;
 use crate::cluster::Cluster;
 use crate::fault::Class;
 use crate::fleet::{Fleet, Role};
 use crate::log::{Log, now};
 use crate::options::Options;
-use crate::Result;
 use lavoro_core::{JobEdit, JobFilter, JobState, Lavoro};
 use lavoro_tests::Reply;
 use nix::sys::signal::Signal;
@@ -195,8 +195,7 @@ impl Nemesis<'_> {
                 proxy.swallow_replies(false);
             }
             _ => {
-                let reply =
-                    if dice.is_multiple_of(2) { Reply::Commit } else { Reply::Statement };
+                let reply = if dice.is_multiple_of(2) { Reply::Commit } else { Reply::Statement };
                 let lost = proxy.lost();
                 proxy.lose(reply);
                 let deadline = Instant::now() + lease;

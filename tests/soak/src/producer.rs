@@ -181,7 +181,8 @@ impl Producer {
         let keyed = self.random.random_ratio(1, 8);
         let drafts = [self.draft(keyed), self.draft(false)];
         let undo = self.random.random_ratio(1, 5);
-        let sent = tokio::time::timeout(Duration::from_secs(10), self.in_transaction(&drafts, undo));
+        let sent =
+            tokio::time::timeout(Duration::from_secs(10), self.in_transaction(&drafts, undo));
         match sent.await.unwrap_or_else(|late| Err(late.into())) {
             Ok(_) if undo => {
                 for draft in &drafts {
@@ -221,7 +222,9 @@ impl Producer {
             .bind(draft.payload())
             .bind(draft.delay as f64 / 1000.0)
             .bind(draft.attempts().cast_signed())
-            .bind(json!({"kind": "fixed", "base_ms": BACKOFF_MS, "max_ms": BACKOFF_MS, "jitter": 0}))
+            .bind(
+                json!({"kind": "fixed", "base_ms": BACKOFF_MS, "max_ms": BACKOFF_MS, "jitter": 0}),
+            )
             .bind((draft.kind == Kind::Doomed).then_some("follow"))
             .fetch_one(&self.pool);
         match tokio::time::timeout(Duration::from_secs(10), call).await {

@@ -79,7 +79,11 @@ impl fmt::Display for Report {
             "{} jobs acknowledged, {} executions in {:.0} s ({:.0} jobs/s)",
             self.acknowledged, self.executions, self.seconds, self.throughput
         )?;
-        writeln!(f, "unknown to their producer: {}, of which exist: {}", self.maybe.0, self.maybe.1)?;
+        writeln!(
+            f,
+            "unknown to their producer: {}, of which exist: {}",
+            self.maybe.0, self.maybe.1
+        )?;
         writeln!(
             f,
             "executions that a fault excuses: {}; outcomes refused: {}; time in which a \

@@ -106,12 +106,7 @@ impl Work {
             }
             "transactional" => return self.transaction(job).await,
             "poison" => {
-                self.log.line(format_args!(
-                    "poison {} {} {}",
-                    job.id(),
-                    std::process::id(),
-                    now()
-                ));
+                self.log.line(format_args!("poison {} {} {}", job.id(), std::process::id(), now()));
                 std::process::abort();
             }
             _ => {}

@@ -138,7 +138,9 @@ fn processes(view: &View<'_>, found: &mut Vec<Violation>) {
         .ledger
         .faults
         .iter()
-        .filter(|fault| matches!(fault.class, crate::Class::KillWorker | crate::Class::KillProducer))
+        .filter(|fault| {
+            matches!(fault.class, crate::Class::KillWorker | crate::Class::KillProducer)
+        })
         .flat_map(|fault| fault.victims.iter().copied())
         .collect();
     for exit in &view.ledger.exits {
