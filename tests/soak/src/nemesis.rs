@@ -6,6 +6,8 @@ use crate::fault::Class;
 use crate::fleet::{Fleet, Role};
 use crate::log::{Log, now};
 use crate::options::Options;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 use lavoro_core::{JobEdit, JobFilter, JobState, Lavoro};
 use lavoro_tests::Reply;
 use nix::sys::signal::Signal;
@@ -221,8 +223,9 @@ impl Nemesis<'_> {
             let retries = self.lavoro.retry_jobs(storm(Some(JobState::Cancelled)));
             let waiting = self.lavoro.retry_jobs(storm(Some(JobState::Scheduled)));
             let deletes = self.lavoro.delete_jobs(storm(Some(JobState::Completed)));
-            let (a, b, c, d, e) = tokio::join!(cancel, edits, retries, waiting, deletes);
-            for error in [a, b, c, d, e].into_iter().filter_map(Result::err) {
+            let changes: [BoxFuture<'_, _>; 5] =
+                [cancel.boxed(), edits.boxed(), retries.boxed(), waiting.boxed(), deletes.boxed()];
+            for error in join_all(changes).await.into_iter().filter_map(Result::err) {
                 self.log.line(format_args!("note bulk change: {error}"));
             }
         }

@@ -84,7 +84,7 @@ async fn soak(options: &Options, cluster: &Cluster, facts: &mut std::fs::File) -
     let mut hung = fleet.stop(Role::Producer, Duration::from_secs(40)).await;
     let stuck = calm(&pool, options.lease).await?;
     writeln!(facts, "stuck {stuck}")?;
-    hung += fleet.stop(Role::Worker, Duration::from_secs(60)).await;
+    hung += fleet.stop(Role::Worker, Duration::from_mins(1)).await;
     writeln!(facts, "hung {hung}")?;
     writeln!(facts, "fsync {}", options.fsync)?;
     if let Some(disk) = &cluster.disk {
