@@ -62,7 +62,7 @@ impl Nemesis<'_> {
     pub(crate) async fn run(&mut self) -> Result<()> {
         let began = Instant::now();
         for decision in plan(&self.options.faults, self.options.seed) {
-            if began.elapsed() > self.options.limit {
+            if began.elapsed() > self.options.limit || self.options.is_enough() {
                 self.log.line(format_args!("note time is over at {}", now()));
                 break;
             }

@@ -78,7 +78,10 @@ async fn soak(options: &Options, cluster: &Cluster, facts: &mut std::fs::File) -
     if options.faults.iter().any(|(class, _)| *class == Class::ClockJump) {
         cluster.set_clock(3600)?;
     }
-    while acknowledged(&options.dir)? < options.jobs {
+    while acknowledged(&options.dir)? < options.jobs
+        && began.elapsed() < options.limit * 3 / 2
+        && !options.is_enough()
+    {
         sleep(Duration::from_millis(500)).await;
     }
     let mut hung = fleet.stop(Role::Producer, Duration::from_secs(40)).await;
