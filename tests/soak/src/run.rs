@@ -61,7 +61,7 @@ async fn soak(options: &Options, cluster: &Cluster, facts: &mut std::fs::File) -
     let fleet = Fleet::start(options, &cluster.url(), Arc::clone(&log)).await?;
     tokio::spawn(Arc::clone(&fleet).watch());
     let pool = cluster.pool()?;
-    let probe = Probe::start(cluster.pool()?, Arc::clone(&log), options.lease);
+    let probe = Probe::start(cluster.pool()?, Arc::clone(&log), options.lease, None);
     let connect = ConnectOptions { warn_unhandled: false, ..ConnectOptions::url(cluster.url()) };
     let mut nemesis = Nemesis {
         options,
