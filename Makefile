@@ -14,7 +14,7 @@ print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example genera
 OLDEST := 14
 NEWEST := 18
 
-.PHONY: help demo test lint build unit edges package bench generate verify deny clean
+.PHONY: help demo test lint build unit edges package bench soak generate verify deny clean
 .PHONY: test-matrix test-pooler deps postgres pooler
 
 help: ## List these targets
@@ -52,6 +52,12 @@ package:
 bench: postgres ## Release build, then `lavoro bench`
 	cargo build --release -p lavoro-cli
 	$(TARGET)/release/lavoro bench
+
+# JOBS, FAULTS (of each class), SEED, MINUTES (after which no more faults come).
+soak: deps ## Hours of faults with an account of every job; docs/reliability.md
+	cargo build --release -p lavoro-soak
+	$(TARGET)/release/lavoro-soak run --jobs $(or $(JOBS),200000) --faults $(or $(FAULTS),100) \
+		--minutes $(or $(MINUTES),600) $(if $(SEED),--seed $(SEED))
 
 generate: $(GENERATED:%=generate/%) ## Rewrite the generated files
 

@@ -50,6 +50,7 @@ mod testing;
 mod tracing;
 mod transactions;
 mod unique;
+mod verdicts;
 mod why;
 mod worker;
 mod workers;

@@ -24,6 +24,7 @@ pub use logs::warnings;
 pub use pooler::PgBouncer;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
+pub use sound::contradictions;
 pub use wait::{PATIENCE, wait_for};
 
 use lavoro_core::{Timing, WorkerBuilder};

@@ -1,7 +1,8 @@
 //! A network between a client and the server that loses replies and connections when told to.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
@@ -28,6 +29,7 @@ struct Line {
     lose: Mutex<Option<Reply>>,
     lost: AtomicUsize,
     silent: AtomicBool,
+    late: AtomicU64, // milliseconds
     closed: AtomicBool,
     cut: Notify,
 }
@@ -50,7 +52,7 @@ impl Proxy {
                     continue; // dropped: the connection is reset
                 }
                 let socket = shared.socket.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let server = UnixStream::connect(&socket).await.unwrap();
+                let Ok(server) = UnixStream::connect(&socket).await else { continue };
                 tokio::spawn(forward(client, server, Arc::clone(&shared)));
             }
         });
@@ -84,6 +86,12 @@ impl Proxy {
     pub fn lead_to(&self, target: &str) {
         let (socket, ..) = parts(target);
         *self.line.socket.lock().unwrap_or_else(PoisonError::into_inner) = socket;
+    }
+
+    /// Replies come this much later from now on.
+    pub fn delay(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.line.late.store(delay, Ordering::SeqCst);
     }
 
     /// Closes every connection. New ones are accepted.
@@ -176,6 +184,10 @@ async fn replies(
         }
         if line.silent.load(Ordering::SeqCst) {
             continue;
+        }
+        let late = line.late.load(Ordering::SeqCst);
+        if late > 0 {
+            tokio::time::sleep(Duration::from_millis(late)).await;
         }
         if to.write_all(&chunk[..count]).await.is_err() {
             return;
