@@ -26,6 +26,7 @@ mod jobs;
 mod life;
 mod limits;
 mod lost_contact;
+mod lost_replies;
 mod machine;
 mod maintenance;
 mod migrations;
@@ -36,6 +37,8 @@ mod pooler;
 mod queue_races;
 mod queues;
 mod retention;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod sharing;
 mod sql_calls;
 mod sql_interface;

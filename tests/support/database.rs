@@ -38,6 +38,9 @@ impl Database {
         let database = Self::empty().await;
         let migrations = Migrations::open(ConnectOptions::url(&database.url)).await.unwrap();
         migrations.apply().await.unwrap();
+        for function in crate::sabotage::functions() {
+            database.run(&function).await;
+        }
         database
     }
 

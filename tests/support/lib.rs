@@ -13,6 +13,7 @@ mod database;
 mod logs;
 mod process;
 mod proxy;
+mod sabotage;
 mod sound;
 mod wait;
 
@@ -20,6 +21,7 @@ pub use database::{Database, server_url};
 pub use logs::warnings;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
+pub use sabotage::statement;
 pub use wait::{PATIENCE, wait_for};
 
 use lavoro_core::{Timing, WorkerBuilder};

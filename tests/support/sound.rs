@@ -20,6 +20,17 @@ const MISPLACED: &str = "
     having count(p.place) <> 1
     limit 10";
 
+/// Places of jobs that do not exist.
+const ORPHANS: &str = "
+    select u from (
+        select job_id as u from lavoro.outcome
+        union all select unnest(jobs) from lavoro.ready
+        union all select unnest(jobs) from lavoro.scheduled
+        union all select unnest(jobs) from lavoro.lease
+    ) place
+    where not exists (select from lavoro.job j where j.id = u)
+    limit 10";
+
 /// Packs that `withdraw` and the view could not find, or whose lane is not their jobs'.
 const BAD_PACKS: &str = "
     select r.id
@@ -49,8 +60,8 @@ const BAD_KEYS: &str = "
     limit 10";
 
 impl Database {
-    /// Fails unless every job is in exactly one place, every pack in its lane, and every unique
-    /// key with its job.
+    /// Fails unless every job is in exactly one place, every place has its job, every pack is in
+    /// its lane, and every unique key with its job.
     ///
     /// # Panics
     /// If not.
@@ -58,7 +69,11 @@ impl Database {
         let rows = sqlx::query(MISPLACED).fetch_all(&self.pool).await.unwrap();
         let misplaced: Vec<(i64, String)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
         assert!(misplaced.is_empty(), "jobs not in exactly one place: {misplaced:?}");
-        for (what, sql) in [("packs", BAD_PACKS), ("unique keys", BAD_KEYS)] {
+        for (what, sql) in [
+            ("packs", BAD_PACKS),
+            ("unique keys", BAD_KEYS),
+            ("places, whose jobs are gone", ORPHANS),
+        ] {
             let rows = sqlx::query(sql).fetch_all(&self.pool).await.unwrap();
             let bad: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
             assert!(bad.is_empty(), "bad {what}: {bad:?}");

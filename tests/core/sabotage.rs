@@ -1,0 +1,142 @@
+//! Whether our tests can see what they claim to see: for each way in which the engine is broken on
+//! purpose, a test that must go red, and that is green otherwise. Run by `make sabotage`.
+//!
+//! The tests are those of this very program, each run in a process of its own with
+//! `LAVORO_SABOTAGE` set.
+
+use lavoro_core::sabotage::MUTANTS;
+use std::collections::BTreeMap;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+
+/// How long one test may take.
+const LIMIT: Duration = Duration::from_mins(2);
+/// How many tests run at once: they wait more than they work.
+const AT_ONCE: usize = 3;
+
+/// A mutant, the test that must see it, and words of what that test then says: a statement that
+/// is merely wrong SQL would be seen by any test.
+type Case = (&'static str, &'static str, &'static str);
+
+const MACHINE: &str = "machine::any_order_of_events_leaves_every_job_where_the_model_says";
+
+const CASES: &[Case] = &[
+    (
+        "ack_before_commit",
+        "lost_contact::crashes_of_the_server_lose_nothing_that_was_acknowledged",
+        "",
+    ),
+    ("blame_neighbours", MACHINE, ""),
+    ("cancel_loses_pack", MACHINE, ""),
+    ("checkpoint_unfenced", "checkpoints::a_frozen_workers_late_checkpoint_is_refused", ""),
+    ("claim_ignores_pause", MACHINE, ""),
+    ("drop_outcome_on_error", "lost_replies::an_outcome_whose_reply_is_lost_is_accepted", ""),
+    ("early_reap", "worker::a_blocked_event_loop_loses_no_lease", ""),
+    ("expire_running", "expiry::a_job_that_has_begun_does_not_expire", ""),
+    ("forget_recover", "lost_replies::a_claim_whose_reply_is_lost_is_recovered", ""),
+    ("forget_remainder", MACHINE, ""),
+    ("heartbeat_stops", "worker::a_blocked_event_loop_loses_no_lease", ""),
+    ("lost_reply_doubles", "enqueue::a_single_enqueue_whose_reply_is_lost_is_applied_once", ""),
+    ("no_attempt_count", MACHINE, ""),
+    ("no_fence", MACHINE, ""),
+    ("no_second_look", "maintenance::a_heartbeat_between_judgement_and_rescue_is_heard", ""),
+    ("no_self_fence", "lost_contact::a_worker_without_contact_gives_its_jobs_up_uncounted", ""),
+    ("one_clock", "lost_contact::an_outage_of_two_leases_reaps_nobody", ""),
+    (
+        "outcome_twice",
+        "transactions::after_a_completion_in_a_transaction_the_handler_may_return_anything",
+        "",
+    ),
+    ("promote_copies", MACHINE, ""),
+    ("prune_running", "retention::a_change_takes_effect_everywhere", ""),
+    ("release_key_early", "unique::a_key_is_held_until_its_job_has_ended", ""),
+    ("rescue_keeps_worker", "maintenance::a_lost_worker_is_ended_together_with_its_rescue", ""),
+    ("rescue_waits", "faults::an_open_transaction_holds_up_only_its_own_job", ""),
+    ("retry_keeps_lease", MACHINE, ""),
+    ("return_drops_mates", MACHINE, ""),
+    (
+        "stale_is_accepted",
+        "lost_contact::a_completion_after_the_rescue_has_discarded_the_job_is_refused",
+        "",
+    ),
+    ("suspects_together", MACHINE, ""),
+    ("tx_complete_without_lock", "faults::an_open_transaction_holds_up_only_its_own_job", ""),
+];
+
+/// What came of one test in a process of its own.
+struct Run {
+    green: bool,
+    said: String,
+    took: Duration,
+}
+
+/// Runs a test of this program, with a mutant or as it is.
+async fn run(test: &str, mutant: Option<&str>) -> Run {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).kill_on_drop(true).stdin(Stdio::null());
+    // The machine's histories are the same in every run.
+    command.env_remove("LAVORO_SABOTAGE").env("PROPTEST_RNG_SEED", "1");
+    if let Some(mutant) = mutant {
+        command.env("LAVORO_SABOTAGE", mutant).env("LAVORO_TEST_PATIENCE", "10");
+    }
+    let began = Instant::now();
+    let output = tokio::time::timeout(LIMIT, command.output()).await;
+    let took = began.elapsed();
+    let Ok(output) = output else {
+        return Run { green: false, said: format!("no end within {LIMIT:?}"), took };
+    };
+    judge(&output.unwrap(), took)
+}
+
+fn judge(output: &Output, took: Duration) -> Run {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (answer, errors) = (text(&output.stdout), text(&output.stderr));
+    assert!(answer.contains("running 1 test"), "there is no such test: {answer}{errors}");
+    let panic = errors.split("panicked at ").last().unwrap_or_default();
+    let said = panic.lines().skip(1).collect::<Vec<_>>().join(" ");
+    Run { green: output.status.success(), said, took }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mutant_turns_its_test_red_and_no_mutant_leaves_it_green() {
+    let known: Vec<&str> = MUTANTS.iter().map(|(_, name)| *name).collect();
+    let listed: Vec<&str> = CASES.iter().map(|(mutant, ..)| *mutant).collect();
+    assert_eq!(listed, known, "each mutant has a test, in the order of lavoro_core::sabotage");
+
+    let gate = Arc::new(Semaphore::new(AT_ONCE));
+    let spawn = |test: &'static str, mutant: Option<&'static str>| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move {
+            let _turn = gate.acquire_owned().await;
+            run(test, mutant).await
+        })
+    };
+    let tests: std::collections::BTreeSet<_> = CASES.iter().map(|(_, test, _)| *test).collect();
+    let red: Vec<_> = CASES.iter().map(|case| (case, spawn(case.1, Some(case.0)))).collect();
+    let plain: BTreeMap<_, _> = tests.iter().map(|test| (*test, spawn(test, None))).collect();
+
+    let mut wrong = Vec::new();
+    println!("{:25} {:>6}  test, and what it said", "mutant", "red in");
+    for ((mutant, test, words), run) in red {
+        let run = run.await.unwrap();
+        let seconds = run.took.as_secs_f64();
+        let said: String = run.said.chars().take(150).collect();
+        println!("{mutant:25} {seconds:5.1}s  {test}\n{:35}{said}", "");
+        if run.green {
+            wrong.push(format!("{mutant} is not seen by {test}"));
+        } else if !run.said.contains(words) {
+            wrong.push(format!("{mutant}: {test} did not say {words:?} but: {}", run.said));
+        }
+    }
+    for (test, run) in plain {
+        let run = run.await.unwrap();
+        println!("{:25} {:5.1}s  {test} is green", "(none)", run.took.as_secs_f64());
+        if !run.green {
+            wrong.push(format!("{test} is red without a mutant: {}", run.said));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
