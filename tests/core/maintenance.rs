@@ -128,7 +128,7 @@ async fn a_heartbeat_between_judgement_and_rescue_is_heard() {
     database.run("update lavoro.worker set beat_at = now() + interval '1 hour'").await;
     proxy.hold_begins(false);
     let scans = "select count(*) from pg_stat_activity
-                 where application_name = 'lavoro' and query like '-- Workers that hold leases%'
+                 where datname = current_database() and query like '-- Workers that hold leases%'
                    and query_start > (select beat_at - interval '1 hour' from lavoro.worker)";
     wait_for("the scan after it", async || (database.one::<i64>(scans).await > 0).then_some(()))
         .await;

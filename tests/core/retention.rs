@@ -330,6 +330,21 @@ async fn many_pruners_share_the_work() {
     database.assert_sound().await;
 }
 
+/// Jobs that have not ended stay, in the midst of a block that is pruned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_pruned_around_those_that_have_not_ended() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let jobs = (0..5).map(|n| NewJob::new("waits", n));
+    lavoro.enqueue_many(jobs).await.unwrap();
+    lavoro.enqueue(NewJob::new("later", 1).delay(DAY)).await.unwrap();
+    end(&database, "t", 1, 100, 120).await;
+    let mut hand = Hand::new(&database).await;
+    assert_eq!(hand.round(8.0).await.0, 21);
+    assert_eq!(tasks(&database).await, "later 1, waits 5");
+    database.assert_sound().await;
+}
+
 /// While one prunes a block, another neither waits for it nor starts on the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pruner_leaves_the_work_to_one_that_is_at_it() {

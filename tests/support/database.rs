@@ -17,10 +17,11 @@ fn server() -> &'static Embedded {
     })
 }
 
-/// The URL of the tests' server, with its empty database `lavoro`.
+/// The URL of the tests' server, with its empty database `lavoro`. `LAVORO_TEST_SERVER` names one
+/// that several processes share.
 #[must_use]
 pub fn server_url() -> String {
-    server().url()
+    std::env::var("LAVORO_TEST_SERVER").unwrap_or_else(|_| server().url())
 }
 
 /// A database of a test's own, with Lavoro's schema.
@@ -47,7 +48,8 @@ impl Database {
     /// Makes a database without Lavoro's schema.
     pub async fn empty() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{count}", std::process::id());
         let base = tokio::task::spawn_blocking(server_url).await.unwrap();
         let admin = PgPoolOptions::new().max_connections(1).connect(&base).await.unwrap();
         let create = format!("create database {name}");

@@ -22,7 +22,7 @@ pub use logs::warnings;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
 pub use sabotage::statement;
-pub use wait::{PATIENCE, wait_for};
+pub use wait::{PATIENCE, patience, wait_for};
 
 use lavoro_core::{Timing, WorkerBuilder};
 use std::time::Duration;

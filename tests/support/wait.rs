@@ -7,7 +7,8 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// [`PATIENCE`], unless `LAVORO_TEST_PATIENCE` says how many seconds: a test that is to go red need
 /// not take its time.
-fn patience() -> Duration {
+#[must_use]
+pub fn patience() -> Duration {
     let given = std::env::var("LAVORO_TEST_PATIENCE").ok();
     given.and_then(|seconds| seconds.parse().ok()).map_or(PATIENCE, Duration::from_secs)
 }

@@ -178,7 +178,12 @@ impl Engine {
                 Happened::Expired { hour: *hour }
             }
             Op::Crash(worker) => self.crash(*worker).await,
-            Op::Cancel(n) | Op::Retry(n) | Op::Edit(n, _) | Op::Delete(n) => match model.pick(*n) {
+            Op::Poison(..) => unreachable!("taken apart into its steps"),
+            Op::Retry(n) => match model.ended(*n).or_else(|| model.pick(*n)) {
+                Some(id) => self.by_hand(op, id).await,
+                None => Happened::Nothing,
+            },
+            Op::Cancel(n) | Op::Edit(n, _) | Op::Delete(n) => match model.pick(*n) {
                 Some(id) => self.by_hand(op, id).await,
                 None => Happened::Nothing,
             },

@@ -62,19 +62,32 @@ impl Model {
         self.jobs.keys().nth(n % self.jobs.len().max(1)).copied()
     }
 
+    /// In one of two cases, any job that has ended: picked like others, they would be few.
+    pub(super) fn ended(&self, n: usize) -> Option<i64> {
+        let ended: Vec<_> = self.jobs.iter().filter(|(_, job)| job.has_ended()).collect();
+        let place = (n / 2) % ended.len().max(1);
+        ended.get(place).filter(|_| n % 2 == 1).map(|(id, _)| **id)
+    }
+
     /// Any running attempt.
     pub(super) fn running(&self, n: usize) -> Option<(i64, Uuid)> {
         let running: Vec<_> = self.jobs.iter().filter_map(|(id, job)| job.token(*id)).collect();
         running.get(n % running.len().max(1)).copied()
     }
 
-    /// Any attempt that is over, of a job that may be running again.
+    /// Any attempt that is over, of a job that waits or runs again; else of any job.
     pub(super) fn old_token(&self, n: usize) -> Option<(i64, Uuid)> {
-        let old: Vec<_> = self
-            .jobs
-            .iter()
-            .flat_map(|(id, job)| job.old_tokens.iter().map(|token| (*id, *token)))
-            .collect();
+        let tokens = |(id, job): (&i64, &Job)| {
+            let id = *id;
+            let current = job.token(id);
+            let tokens = job.old_tokens.clone().into_iter().map(move |token| (id, token));
+            tokens.filter(move |old| Some(*old) != current)
+        };
+        let alive = self.jobs.iter().filter(|(_, job)| !job.has_ended());
+        let mut old: Vec<_> = alive.flat_map(tokens).collect();
+        if old.is_empty() {
+            old = self.jobs.iter().flat_map(tokens).collect();
+        }
         old.get(n % old.len().max(1)).copied()
     }
 

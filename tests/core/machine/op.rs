@@ -18,6 +18,7 @@ pub(super) enum Op {
         queue: u8,
         #[proptest(strategy = "1..5_i64")]
         slots: i64,
+        #[proptest(strategy = "prop::bool::weighted(0.8)")]
         suspects: bool,
     },
     #[proptest(weight = 5)]
@@ -28,6 +29,7 @@ pub(super) enum Op {
     #[proptest(weight = 2)]
     CompleteInTransaction(usize, bool),
     /// With the token of another lease.
+    #[proptest(weight = 4)]
     FinishByStranger(usize),
     #[proptest(weight = 2)]
     Cancel(usize),
@@ -45,6 +47,22 @@ pub(super) enum Op {
     /// A worker is lost, and its leases are rescued.
     #[proptest(weight = 2)]
     Crash(#[proptest(strategy = "0..3_usize")] usize),
+    /// A worker takes what it can and is lost, then once more: a suspect is lost alone.
+    #[proptest(weight = 2)]
+    Poison(#[proptest(strategy = "0..3_usize")] usize, #[proptest(strategy = "0..2_u8")] u8),
+}
+
+impl Op {
+    /// What is done one by one.
+    pub(super) fn steps(&self) -> Vec<Self> {
+        match *self {
+            Self::Poison(worker, queue) => {
+                let claim = Self::Claim { worker, queue, slots: 4, suspects: true };
+                vec![claim.clone(), Self::Crash(worker), claim, Self::Crash(worker)]
+            }
+            _ => vec![self.clone()],
+        }
+    }
 }
 
 #[derive(Clone, Debug, Arbitrary)]
