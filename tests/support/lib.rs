@@ -22,6 +22,7 @@ pub use logs::warnings;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
 pub use sabotage::statement;
+pub use sound::contradictions;
 pub use wait::{PATIENCE, patience, wait_for};
 
 use lavoro_core::{Timing, WorkerBuilder};

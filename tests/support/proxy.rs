@@ -1,8 +1,9 @@
 //! A network between a client and the server that loses replies and connections when told to.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
@@ -33,6 +34,7 @@ struct Line {
     hold: AtomicBool,
     held: AtomicUsize,
     released: Notify,
+    late: AtomicU64, // milliseconds
     closed: AtomicBool,
     cut: Notify,
 }
@@ -58,7 +60,7 @@ impl Proxy {
                 if shared.closed.load(Ordering::SeqCst) {
                     continue; // dropped: the connection is reset
                 }
-                let server = UnixStream::connect(&socket).await.unwrap();
+                let Ok(server) = UnixStream::connect(&socket).await else { continue };
                 tokio::spawn(forward(client, server, Arc::clone(&shared)));
             }
         });
@@ -98,6 +100,12 @@ impl Proxy {
     /// While on, nothing that the server says arrives; connections stay open.
     pub fn swallow_replies(&self, on: bool) {
         self.line.silent.store(on, Ordering::SeqCst);
+    }
+
+    /// Replies come this much later from now on.
+    pub fn delay(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.line.late.store(delay, Ordering::SeqCst);
     }
 
     /// Closes every connection. New ones are accepted.
@@ -240,6 +248,10 @@ async fn replies(
         }
         if line.silent.load(Ordering::SeqCst) {
             continue;
+        }
+        let late = line.late.load(Ordering::SeqCst);
+        if late > 0 {
+            tokio::time::sleep(Duration::from_millis(late)).await;
         }
         if to.write_all(&chunk[..count]).await.is_err() {
             return;

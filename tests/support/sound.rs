@@ -2,6 +2,7 @@
 
 use crate::Database;
 use sqlx::Row as _;
+use sqlx::postgres::{PgPool, PgRow};
 
 /// Jobs by how many places they are in: every job is in exactly one of outcome, ready,
 /// scheduled and (without an outcome) lease.
@@ -59,6 +60,25 @@ const BAD_KEYS: &str = "
       and not exists (select from lavoro.unique_key k where k.job_id = j.id and k.queue = j.queue)
     limit 10";
 
+/// What the tables contradict each other in, a line each, at most ten of each sort: jobs that are
+/// not in exactly one place, packs outside their lane, unique keys without their jobs, places of
+/// jobs that do not exist.
+///
+/// # Errors
+/// What is wrong with the database.
+pub async fn contradictions(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(MISPLACED).fetch_all(pool).await?;
+    let places = |row: &PgRow| format!("job {} is {}", row.get::<i64, _>(0), row.get::<&str, _>(1));
+    let mut found: Vec<String> = rows.iter().map(places).collect();
+    for (what, sql) in
+        [("bad pack", BAD_PACKS), ("bad unique key", BAD_KEYS), ("no such job", ORPHANS)]
+    {
+        let rows = sqlx::query(sql).fetch_all(pool).await?;
+        found.extend(rows.iter().map(|row| format!("{what}: {}", row.get::<i64, _>(0))));
+    }
+    Ok(found)
+}
+
 impl Database {
     /// Fails unless every job is in exactly one place, every place has its job, every pack is in
     /// its lane, and every unique key with its job.
@@ -66,17 +86,7 @@ impl Database {
     /// # Panics
     /// If not.
     pub async fn assert_sound(&self) {
-        let rows = sqlx::query(MISPLACED).fetch_all(&self.pool).await.unwrap();
-        let misplaced: Vec<(i64, String)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
-        assert!(misplaced.is_empty(), "jobs not in exactly one place: {misplaced:?}");
-        for (what, sql) in [
-            ("packs", BAD_PACKS),
-            ("unique keys", BAD_KEYS),
-            ("places, whose jobs are gone", ORPHANS),
-        ] {
-            let rows = sqlx::query(sql).fetch_all(&self.pool).await.unwrap();
-            let bad: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
-            assert!(bad.is_empty(), "bad {what}: {bad:?}");
-        }
+        let found = contradictions(&self.pool).await.unwrap();
+        assert!(found.is_empty(), "the tables contradict each other: {found:?}");
     }
 }
