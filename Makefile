@@ -10,7 +10,7 @@ print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example genera
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint build unit package bench generate verify deny deps clean
+.PHONY: help demo test lint build unit sabotage plain package bench generate verify deny deps clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -62,9 +62,14 @@ impl Model {
         self.jobs.keys().nth(n % self.jobs.len().max(1)).copied()
     }
 
-    /// In one of two cases, any job that has ended: picked like others, they would be few.
+    /// In one of two cases, a job that has ended: picked like others, they would be few. Best one
+    /// whose mates under the same lease still run.
     pub(super) fn ended(&self, n: usize) -> Option<i64> {
-        let ended: Vec<_> = self.jobs.iter().filter(|(_, job)| job.has_ended()).collect();
+        let standing = |token: &Uuid| self.jobs.values().any(|job| job.is_under(*token));
+        let mut ended: Vec<_> = self.jobs.iter().filter(|(_, job)| job.has_ended()).collect();
+        if ended.iter().any(|(_, job)| job.old_tokens.last().is_some_and(standing)) {
+            ended.retain(|(_, job)| job.old_tokens.last().is_some_and(standing));
+        }
         let place = (n / 2) % ended.len().max(1);
         ended.get(place).filter(|_| n % 2 == 1).map(|(id, _)| **id)
     }
@@ -364,6 +369,10 @@ impl Job {
             Place::Running { token, .. } => Some((id, token)),
             _ => None,
         }
+    }
+
+    fn is_under(&self, lease: Uuid) -> bool {
+        matches!(self.place, Place::Running { token, .. } if token == lease)
     }
 
     fn is_held_by(&self, by: usize) -> bool {

@@ -33,7 +33,7 @@ pub(super) enum Op {
     FinishByStranger(usize),
     #[proptest(weight = 2)]
     Cancel(usize),
-    #[proptest(weight = 2)]
+    #[proptest(weight = 3)]
     Retry(usize),
     #[proptest(weight = 2)]
     Edit(usize, Edit),

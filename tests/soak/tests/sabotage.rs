@@ -23,8 +23,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Every fault of the cases, with nothing broken.
-const PLAIN: &[(Class, u32)] =
-    &[(Class::Restart, 1), (Class::Terminate, 2), (Class::Swallow, 3)];
+const PLAIN: &[(Class, u32)] = &[(Class::Restart, 1), (Class::Terminate, 2), (Class::Swallow, 3)];
 
 /// A short run.
 async fn soak(mutant: Option<&str>, faults: &[(Class, u32)]) -> (Report, Duration) {
