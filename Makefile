@@ -19,17 +19,28 @@ demo: deps ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit verify package ## Everything that must pass; CI runs exactly this
+test: deps lint build unit plain sabotage verify package ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p lavoro-core -p lavoro-tests -p lavoro-soak --all-targets \
+		--features lavoro-tests/sabotage,lavoro-soak/sabotage -- -D warnings
 
 build:
 	cargo build --workspace
 
 unit: build
 	cargo test --workspace
+
+sabotage: deps ## Break the engine on purpose in many ways: a test must see each
+	cargo test -p lavoro-tests --features sabotage --test core sabotage:: -- --nocapture
+	cargo test -p lavoro-soak --features sabotage --test sabotage -- --nocapture
+
+# Nothing of that is in a program that others get.
+plain: build
+	@! grep -q LAVORO_SABOTAGE $(TARGET)/debug/lavoro || \
+		{ echo "the program lavoro was built with the feature sabotage" >&2; exit 1; }
 
 # What is published must build outside of this tree.
 package:

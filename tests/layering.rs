@@ -172,6 +172,26 @@ fn modules_use_only_what_lies_below_them() {
     }
 }
 
+/// Whoever builds Lavoro gets none of the mutants unless a test asks for them.
+#[test]
+fn only_tests_turn_sabotage_on() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifests = [
+        ("Cargo.toml", ""),
+        ("lavoro-core/Cargo.toml", "sabotage = []"),
+        ("lavoro-cli/Cargo.toml", ""),
+        ("benches/Cargo.toml", ""),
+        ("examples/demo/Cargo.toml", ""),
+        ("tests/Cargo.toml", "sabotage = [\"lavoro-core/sabotage\"]"),
+    ];
+    for (manifest, expected) in manifests {
+        let text = std::fs::read_to_string(root.join(manifest)).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let named: Vec<_> = lines.filter(|line| line.contains("sabotage")).collect();
+        assert_eq!(named.join("\n"), expected, "{manifest}: it must stay an option of tests");
+    }
+}
+
 #[test]
 fn pure_modules_know_no_runtime_and_no_database() {
     for (module, files) in modules().into_iter().filter(|(name, _)| PURE.contains(&name.as_str())) {

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 /// How long one test may take.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_mins(4);
 /// How many tests run at once: they wait more than they work.
 const AT_ONCE: usize = 3;
 

@@ -178,7 +178,7 @@ impl Engine {
                 Happened::Expired { hour: *hour }
             }
             Op::Crash(worker) => self.crash(*worker).await,
-            Op::Poison(..) => unreachable!("taken apart into its steps"),
+            Op::Poison(..) | Op::SecondLife(..) => unreachable!("taken apart into its steps"),
             Op::Retry(n) => match model.ended(*n).or_else(|| model.pick(*n)) {
                 Some(id) => self.by_hand(op, id).await,
                 None => Happened::Nothing,

@@ -50,17 +50,30 @@ pub(super) enum Op {
     /// A worker takes what it can and is lost, then once more: a suspect is lost alone.
     #[proptest(weight = 2)]
     Poison(#[proptest(strategy = "0..3_usize")] usize, #[proptest(strategy = "0..2_u8")] u8),
+    /// One of several jobs under a lease ends and is retried while the others run.
+    #[proptest(weight = 2)]
+    SecondLife(#[proptest(strategy = "0..3_usize")] usize, NewJob),
 }
 
 impl Op {
     /// What is done one by one.
     pub(super) fn steps(&self) -> Vec<Self> {
-        match *self {
+        match self.clone() {
+            Self::SecondLife(worker, job) => {
+                let (queue, job) = (job.queue, NewJob { due: None, expires: None, ..job });
+                let claim = Self::Claim { worker, queue, slots: 4, suspects: false };
+                vec![
+                    Self::EnqueueMany(4, job),
+                    claim,
+                    Self::Finish(0, Ending::Complete),
+                    Self::Retry(1),
+                ]
+            }
             Self::Poison(worker, queue) => {
                 let claim = Self::Claim { worker, queue, slots: 4, suspects: true };
                 vec![claim.clone(), Self::Crash(worker), claim, Self::Crash(worker)]
             }
-            _ => vec![self.clone()],
+            other => vec![other],
         }
     }
 }

@@ -15,7 +15,7 @@ const SEED: u64 = 1;
 type Case = (&'static str, &'static [(Class, u32)], &'static str);
 
 const CASES: &[Case] = &[
-    ("ack_before_commit", &[(Class::Restart, 3)], "lost"),
+    ("ack_before_commit", &[(Class::Restart, 3)], "stuck"),
     ("drop_outcome_on_error", &[(Class::Terminate, 4)], "stuck"),
     ("early_reap", &[], "unjustified"),
     ("lost_reply_doubles", &[(Class::Swallow, 6)], "doubled"),
