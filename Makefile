@@ -10,7 +10,7 @@ print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example genera
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint build unit sabotage plain package bench generate verify deny deps clean
+.PHONY: help demo test lint build unit sabotage plain package bench soak generate verify deny deps clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ package:
 bench: deps ## Release build, then `lavoro bench`
 	cargo build --release -p lavoro-cli
 	$(TARGET)/release/lavoro bench
+
+# JOBS, FAULTS (of each class), SEED, MINUTES (after which no more faults come).
+soak: deps ## Hours of faults with an account of every job; docs/reliability.md
+	cargo build --release -p lavoro-soak
+	$(TARGET)/release/lavoro-soak run --jobs $(or $(JOBS),200000) --faults $(or $(FAULTS),100) \
+		--minutes $(or $(MINUTES),600) $(if $(SEED),--seed $(SEED))
 
 generate: $(GENERATED:%=generate/%) ## Rewrite the generated files
 

@@ -49,6 +49,7 @@ mod testing;
 mod tracing;
 mod transactions;
 mod unique;
+mod verdicts;
 mod why;
 mod worker;
 mod workers;

@@ -120,7 +120,7 @@ impl Recorder {
         let mut held_up = Vec::new();
         // What a handler said is there when its job has ended.
         self.notebook.settle(reports.iter().map(|(ticket, _, _)| ticket)).await;
-        let mut parts = vec![reports];
+        let mut parts = apart(reports);
         while let Some(mut part) = parts.pop() {
             let Err(error) = self.try_record(&mut part, &mut held_up).await else { continue };
             let pause = patience.next_after("recording outcomes", &error);
@@ -232,6 +232,24 @@ impl Recorder {
             }
         }
     }
+}
+
+/// Puts outcomes of the same job into different parts: what the database answers names jobs. An
+/// attempt that lost its lease may wait here together with the one that followed it in this very
+/// worker, and must not be told that it was accepted because that one was.
+fn apart(reports: Vec<Report>) -> Vec<Vec<Report>> {
+    let mut parts: Vec<(HashSet<JobId>, Vec<Report>)> = Vec::new();
+    for report in reports {
+        let job = report.0.id;
+        let place = parts.iter().position(|(jobs, _)| !jobs.contains(&job));
+        let place = place.unwrap_or_else(|| {
+            parts.push(Default::default());
+            parts.len() - 1
+        });
+        parts[place].0.insert(job);
+        parts[place].1.push(report);
+    }
+    parts.into_iter().map(|(_, part)| part).collect()
 }
 
 /// Decides once how long each failed job waits: what is sent again, and told, says the same.

@@ -7,7 +7,7 @@ use lavoro_tests::Proxy;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,7 +118,8 @@ impl Fleet {
         if let Some(sabotage) = &options.sabotage {
             command.env("LAVORO_SABOTAGE", sabotage);
         }
-        command.env("RUST_LOG", "warn");
+        // An interrupt from the keyboard is for the supervisor alone.
+        command.process_group(0);
         Ok(command.stdin(Stdio::piped()).stdout(out.try_clone()?).stderr(out).spawn()?)
     }
 

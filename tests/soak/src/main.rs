@@ -135,6 +135,13 @@ async fn start(args: Run) -> Result<bool> {
         keep: args.keep,
         ..Options::short(std::env::current_exe()?, std::path::absolute(dir)?, seed)
     };
+    let enough = std::sync::Arc::clone(&options.enough);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            eprintln!("interrupted: no more faults and jobs, but the account is made");
+            enough.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
     let report = run(&options).await?;
     tell(&report, args.json)
 }

@@ -6,6 +6,8 @@ use crate::fault::Class;
 use crate::fleet::{Fleet, Role};
 use crate::log::{Log, now};
 use crate::options::Options;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 use lavoro_core::{JobEdit, JobFilter, JobState, Lavoro};
 use lavoro_tests::Reply;
 use nix::sys::signal::Signal;
@@ -60,7 +62,7 @@ impl Nemesis<'_> {
     pub(crate) async fn run(&mut self) -> Result<()> {
         let began = Instant::now();
         for decision in plan(&self.options.faults, self.options.seed) {
-            if began.elapsed() > self.options.limit {
+            if began.elapsed() > self.options.limit || self.options.is_enough() {
                 self.log.line(format_args!("note time is over at {}", now()));
                 break;
             }
@@ -221,8 +223,9 @@ impl Nemesis<'_> {
             let retries = self.lavoro.retry_jobs(storm(Some(JobState::Cancelled)));
             let waiting = self.lavoro.retry_jobs(storm(Some(JobState::Scheduled)));
             let deletes = self.lavoro.delete_jobs(storm(Some(JobState::Completed)));
-            let (a, b, c, d, e) = tokio::join!(cancel, edits, retries, waiting, deletes);
-            for error in [a, b, c, d, e].into_iter().filter_map(Result::err) {
+            let changes: [BoxFuture<'_, _>; 5] =
+                [cancel.boxed(), edits.boxed(), retries.boxed(), waiting.boxed(), deletes.boxed()];
+            for error in join_all(changes).await.into_iter().filter_map(Result::err) {
                 self.log.line(format_args!("note bulk change: {error}"));
             }
         }

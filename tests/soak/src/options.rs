@@ -3,6 +3,8 @@
 use crate::fault::Class;
 use lavoro_core::Timing;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Options of a run.
@@ -18,7 +20,8 @@ pub struct Options {
     pub jobs: u64,
     /// Each class of faults with how often it strikes.
     pub faults: Vec<(Class, u32)>,
-    /// After how long the nemesis stops although faults are left.
+    /// After how long the nemesis stops although faults are left; after half as long again
+    /// enqueueing stops although jobs are missing.
     pub limit: Duration,
     /// How many jobs are enqueued in a second, over all producers; 0 for as many as it takes to
     /// spread them over the faults.
@@ -35,6 +38,8 @@ pub struct Options {
     pub sabotage: Option<String>,
     /// Whether the directory stays when nothing was found.
     pub keep: bool,
+    /// Raised from outside, it ends faults and enqueueing early; the calm and the check follow.
+    pub enough: Arc<AtomicBool>,
 }
 
 impl Options {
@@ -55,7 +60,13 @@ impl Options {
             fsync: false,
             sabotage: None,
             keep: false,
+            enough: Arc::default(),
         }
+    }
+
+    /// Whether someone has had enough.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.enough.load(Ordering::SeqCst)
     }
 
     /// How long all faults take, roughly, with the calm between them.

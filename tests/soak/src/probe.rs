@@ -13,7 +13,10 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    pub(crate) fn start(pool: PgPool, log: Arc<Log>, lease: Duration) -> Self {
+    /// In a worker it speaks for that process alone, which a busy machine may keep waiting.
+    pub(crate) fn start(pool: PgPool, log: Arc<Log>, lease: Duration, pid: Option<u32>) -> Self {
+        let victim = pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let whom = victim.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let long = u64::try_from(lease.as_micros() / 3).unwrap_or(u64::MAX);
         let (ended, here) = (Arc::clone(&stop), Arc::clone(&log));
@@ -23,7 +26,7 @@ impl Probe {
                 std::thread::sleep(Duration::from_millis(20));
                 let after = now();
                 if after - before > long {
-                    here.line(format_args!("fault stall {before} {after} - machine"));
+                    here.line(format_args!("fault stall {before} {after} {whom} process"));
                 }
                 before = after;
             }
@@ -36,7 +39,7 @@ impl Probe {
                 let answer = commit.await;
                 let after = now();
                 if answer.is_ok() && after - before > long {
-                    log.line(format_args!("fault stall {before} {after} - server"));
+                    log.line(format_args!("fault stall {before} {after} {victim} server"));
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

@@ -61,7 +61,7 @@ async fn soak(options: &Options, cluster: &Cluster, facts: &mut std::fs::File) -
     let fleet = Fleet::start(options, &cluster.url(), Arc::clone(&log)).await?;
     tokio::spawn(Arc::clone(&fleet).watch());
     let pool = cluster.pool()?;
-    let probe = Probe::start(cluster.pool()?, Arc::clone(&log), options.lease);
+    let probe = Probe::start(cluster.pool()?, Arc::clone(&log), options.lease, None);
     let connect = ConnectOptions { warn_unhandled: false, ..ConnectOptions::url(cluster.url()) };
     let mut nemesis = Nemesis {
         options,
@@ -78,13 +78,16 @@ async fn soak(options: &Options, cluster: &Cluster, facts: &mut std::fs::File) -
     if options.faults.iter().any(|(class, _)| *class == Class::ClockJump) {
         cluster.set_clock(3600)?;
     }
-    while acknowledged(&options.dir)? < options.jobs {
+    while acknowledged(&options.dir)? < options.jobs
+        && began.elapsed() < options.limit * 3 / 2
+        && !options.is_enough()
+    {
         sleep(Duration::from_millis(500)).await;
     }
     let mut hung = fleet.stop(Role::Producer, Duration::from_secs(40)).await;
     let stuck = calm(&pool, options.lease).await?;
     writeln!(facts, "stuck {stuck}")?;
-    hung += fleet.stop(Role::Worker, Duration::from_secs(60)).await;
+    hung += fleet.stop(Role::Worker, Duration::from_mins(1)).await;
     writeln!(facts, "hung {hung}")?;
     writeln!(facts, "fsync {}", options.fsync)?;
     if let Some(disk) = &cluster.disk {

@@ -4,6 +4,7 @@ use crate::Result;
 use crate::kind::Kind;
 use crate::log::{Log, now};
 use crate::options::timing;
+use crate::probe::Probe;
 use crate::producer::{connect, stop_with_stdin};
 use lavoro_core::{Finish, Job, Outcome, PullWorker, WorkerOptions};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -34,6 +35,8 @@ pub async fn work(url: &str, dir: &Path, lease: Duration) -> Result<()> {
         .max_connections(3)
         .acquire_timeout(Duration::from_secs(5))
         .connect_lazy(url)?;
+    let seen = Arc::new(Log::open(dir, &format!("nemesis-{}", std::process::id()))?);
+    let _probe = Probe::start(pool.clone(), seen, lease, Some(std::process::id()));
     let work = Arc::new(Work { worker, pool, log, lease });
     let ending = Arc::clone(&work);
     tokio::spawn(async move {

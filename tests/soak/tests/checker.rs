@@ -53,9 +53,14 @@ fn report(parts: &[&str]) -> Report {
     check(&ledger)
 }
 
+/// The lines that do not hold `text`.
+fn without(lines: &str, text: &str) -> String {
+    lines.lines().filter(|line| !line.contains(text)).collect::<Vec<_>>().join("\n")
+}
+
 /// The lines of `GOOD` without those that hold `text`.
 fn good_without(text: &str) -> String {
-    GOOD.lines().filter(|line| !line.contains(text)).map(|line| format!("{line}\n")).collect()
+    without(GOOD, text)
 }
 
 #[track_caller]
@@ -210,12 +215,7 @@ fn a_completed_job_must_have_run_to_its_end() {
 #[test]
 fn one_effect_per_completed_transactional_job() {
     finds(&[], &[EFFECT]);
-    let without: String = EFFECT
-        .lines()
-        .filter(|line| !line.starts_with("effects"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    finds(&["effects"], &[&without]);
+    finds(&["effects"], &[&without(EFFECT, "effects")]);
     let report = report(&[EFFECT, "worker-8: start 11 1 @B 8 3100\neffects: 11 @B"]);
     assert!(report.rules().contains(&"effects"), "{report}");
 }

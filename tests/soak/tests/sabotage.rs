@@ -17,9 +17,8 @@ type Case = (&'static str, &'static [(Class, u32)], &'static str);
 const CASES: &[Case] = &[
     ("ack_before_commit", &[(Class::Restart, 3)], "stuck"),
     ("drop_outcome_on_error", &[(Class::Terminate, 4)], "stuck"),
-    ("early_reap", &[], "unjustified"),
+    ("heartbeat_stops", &[], "unjustified"),
     ("lost_reply_doubles", &[(Class::Swallow, 6)], "doubled"),
-    ("release_key_early", &[], "key"),
 ];
 
 /// Every fault of the cases, with nothing broken.

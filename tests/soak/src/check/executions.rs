@@ -91,11 +91,15 @@ fn is_excused(view: &View<'_>, run: &Start) -> bool {
         return view.deaths.get(&run.pid).is_some_and(|death| run.at <= *death);
     }
     let until = end.map_or(u64::MAX, |end| end.at);
-    let hit = |fault: &&&Fault| {
+    let hit = |fault: &Fault| {
         let ours = fault.victims.is_empty() || fault.victims.contains(&run.pid);
         ours && fault.from <= until && run.at <= fault.to + view.lease
     };
-    view.excuses.iter().any(|fault| hit(&fault)) || was_storm(view, run.id)
+    // Nothing records a snooze but its job's place: if the reply was lost, Lavoro cannot tell
+    // it from one that was refused, and says so (docs/reliability.md). It stands all the same.
+    let is_lost_snooze =
+        end.is_some_and(|end| end.said == "snooze") && view.ledger.faults.iter().any(hit);
+    view.excuses.iter().any(|fault| hit(fault)) || is_lost_snooze || was_storm(view, run.id)
 }
 
 /// Storm jobs are cancelled while they run.
