@@ -14,7 +14,7 @@ print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example genera
 OLDEST := 14
 NEWEST := 18
 
-.PHONY: help demo test lint build unit edges package bench soak generate verify deny clean
+.PHONY: help demo test lint build unit edges sabotage plain package bench soak generate verify deny clean
 .PHONY: test-matrix test-pooler deps postgres pooler
 
 help: ## List these targets
@@ -24,11 +24,13 @@ demo: postgres ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit edges test-pooler verify package ## Everything that must pass; CI runs exactly this
+test: deps lint build unit plain edges test-pooler sabotage verify package ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p lavoro-core -p lavoro-tests -p lavoro-soak --all-targets \
+		--features lavoro-tests/sabotage,lavoro-soak/sabotage -- -D warnings
 
 build:
 	cargo build --workspace
@@ -44,6 +46,15 @@ test-matrix: build ## The database suites on each major version of PostgreSQL
 
 test-pooler: pooler build ## The core suite through PgBouncer in transaction mode
 	scripts/pooler.sh
+
+sabotage: deps ## Break the engine on purpose in many ways: a test must see each
+	cargo test -p lavoro-tests --features sabotage --test core sabotage:: -- --nocapture
+	cargo test -p lavoro-soak --features sabotage --test sabotage -- --nocapture
+
+# Nothing of that is in a program that others get.
+plain: build
+	@! grep -q LAVORO_SABOTAGE $(TARGET)/debug/lavoro || \
+		{ echo "the program lavoro was built with the feature sabotage" >&2; exit 1; }
 
 # What is published must build outside of this tree.
 package:

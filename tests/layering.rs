@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("new_job", &["job", "json", "limits", "retry", "trace"]),
     ("options", &["job", "limits", "retry"]),
     ("runtime", &[]),
+    ("sabotage", &[]),
     ("service", &[]),
     ("job_edit", &["json", "limits", "new_job"]),
     ("fleet", &[]),
@@ -45,13 +46,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "outcome",
             "retention",
             "retry",
+            "sabotage",
             "signal",
             "statistics",
             "why",
         ],
     ),
     ("lock", &["clock", "service", "store"]),
-    ("maintenance", &["clock", "options", "outcome", "retention", "service", "store"]),
+    ("maintenance", &["clock", "options", "outcome", "retention", "sabotage", "service", "store"]),
     (
         "client",
         &[
@@ -92,6 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "outcome",
             "retry",
             "runtime",
+            "sabotage",
             "service",
             "signal",
             "store",
@@ -168,6 +171,26 @@ fn modules_use_only_what_lies_below_them() {
                 assert!(fine, "{} uses crate::{used}", file.display());
             }
         }
+    }
+}
+
+/// Whoever builds Lavoro gets none of the mutants unless a test asks for them.
+#[test]
+fn only_tests_turn_sabotage_on() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifests = [
+        ("Cargo.toml", ""),
+        ("lavoro-core/Cargo.toml", "sabotage = []"),
+        ("lavoro-cli/Cargo.toml", ""),
+        ("benches/Cargo.toml", ""),
+        ("examples/demo/Cargo.toml", ""),
+        ("tests/Cargo.toml", "sabotage = [\"lavoro-core/sabotage\"]"),
+    ];
+    for (manifest, expected) in manifests {
+        let text = std::fs::read_to_string(root.join(manifest)).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let named: Vec<_> = lines.filter(|line| line.contains("sabotage")).collect();
+        assert_eq!(named.join("\n"), expected, "{manifest}: it must stay an option of tests");
     }
 }
 

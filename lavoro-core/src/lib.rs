@@ -67,6 +67,10 @@ mod outcome;
 mod retention;
 mod retry;
 mod runtime;
+#[cfg(not(feature = "sabotage"))]
+mod sabotage;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 mod service;
 mod signal;
 mod statistics;

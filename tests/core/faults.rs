@@ -1,7 +1,7 @@
 //! Workers that are killed, stopped and frozen: nothing is lost, and nothing late is accepted.
 
 use lavoro_core::{JobState, Lavoro, NewJob, Worker};
-use lavoro_tests::{Database, Quick as _, Spec, WorkerProcess, wait_for};
+use lavoro_tests::{Database, Quick as _, Spec, WorkerProcess, patience, wait_for};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::path::Path;
@@ -248,7 +248,7 @@ async fn an_open_transaction_holds_up_only_its_own_job() {
         .await
         .unwrap();
     for (n, job) in jobs.iter().enumerate().filter(|(n, _)| *n != 10) {
-        let result = job.result(LONG).await.unwrap();
+        let result = job.result(patience()).await.unwrap();
         assert_eq!(result.state, JobState::Completed, "job {n}");
     }
     let ten_leases = began + 10 * lavoro_tests::quick().lease;

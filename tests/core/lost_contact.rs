@@ -126,7 +126,8 @@ async fn a_worker_without_contact_gives_its_jobs_up_uncounted() {
     let job = worker.next_jobs(1).await.remove(0);
     let outage = rig.freeze(2 * quick().lease);
     let stopped = async {
-        let reason = job.stopped().await;
+        let told = tokio::time::timeout(lavoro_tests::patience(), job.stopped()).await;
+        let reason = told.expect("the handler is told to stop");
         let failed = Outcome::retry("the handler was interrupted");
         (
             reason,
@@ -191,7 +192,7 @@ async fn crashes_of_the_server_lose_nothing_that_was_acknowledged() {
     }
     let jobs = producer.await.unwrap();
     for job in &jobs {
-        assert_eq!(job.result(LONG).await.unwrap().state, JobState::Completed);
+        assert_eq!(job.result(lavoro_tests::patience()).await.unwrap().state, JobState::Completed);
     }
     let ids: std::collections::HashSet<_> = jobs.iter().map(lavoro_core::JobHandle::id).collect();
     assert_eq!(ids.len(), 2000);

@@ -30,6 +30,7 @@ mod lock_faults;
 mod lock_sql;
 mod locks;
 mod lost_contact;
+mod lost_replies;
 mod machine;
 mod maintenance;
 mod migrations;
@@ -40,6 +41,8 @@ mod pooler;
 mod queue_races;
 mod queues;
 mod retention;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod sharing;
 mod sql_calls;
 mod sql_interface;

@@ -1,7 +1,7 @@
 //! Promoting and rescuing, by any number of processes at once.
 
 use lavoro_core::{ConnectOptions, JobState, Lavoro, NewJob, Outcome, Timing, Worker};
-use lavoro_tests::{Database, Quick as _, quick, wait_for};
+use lavoro_tests::{Database, Proxy, Quick as _, quick, wait_for};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_mins(1);
@@ -97,6 +97,44 @@ async fn a_lost_worker_is_ended_together_with_its_rescue() {
     })
     .await;
     assert!(database.one::<bool>("select ended_at is not null from lavoro.worker").await);
+    maintainer.close().await;
+    database.assert_sound().await;
+}
+
+/// A worker is judged lost, and shows that it lives before the rescue has begun: the rescue looks
+/// once more, and leaves it alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_between_judgement_and_rescue_is_heard() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let job = lavoro.enqueue(NewJob::new("t", 1)).await.unwrap();
+    database
+        .run(
+            "insert into lavoro.worker (id, beat_at, started_at, lease_ms, pid, name, host, language,
+                                        version, queues, tasks)
+             values (77, now(), now(), 1500, 1, 'slow', 'h', 'rust', '0', '{}', '{t}');
+             with pack as (delete from lavoro.ready returning jobs)
+             insert into lavoro.lease (token, worker_id, claimed_at, jobs, attempts)
+             select gen_random_uuid(), 77, now(), jobs, '{1}' from pack",
+        )
+        .await;
+    let proxy = Proxy::start(&database.url).await;
+    proxy.hold_begins(true);
+    let options =
+        ConnectOptions { maintenance: true, timing: quick(), ..ConnectOptions::url(proxy.url()) };
+    let maintainer = Lavoro::connect_with(options).await.unwrap();
+    wait_for("a rescue to be about to begin", async || (proxy.held() > 0).then_some(())).await;
+    // From now on it is never silent.
+    database.run("update lavoro.worker set beat_at = now() + interval '1 hour'").await;
+    proxy.hold_begins(false);
+    let scans = "select count(*) from pg_stat_activity
+                 where datname = current_database() and query like '-- Workers that hold leases%'
+                   and query_start > (select beat_at - interval '1 hour' from lavoro.worker)";
+    wait_for("the scan after it", async || (database.one::<i64>(scans).await > 0).then_some(()))
+        .await;
+    let info = job.info().await.unwrap();
+    assert_eq!((info.state, info.errors.len()), (JobState::Running, 0), "{info:?}");
+    assert!(database.one::<bool>("select ended_at is null from lavoro.worker").await);
     maintainer.close().await;
     database.assert_sound().await;
 }

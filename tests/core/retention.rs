@@ -3,9 +3,8 @@
 use lavoro_core::{
     ConnectOptions, ErrorKind, Job, JobState, Lavoro, NewJob, Outcome, Retention, Worker,
 };
-use lavoro_tests::{Database, Quick as _, quick, wait_for};
+use lavoro_tests::{Database, Quick as _, quick, statement, wait_for};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_mins(1);
@@ -48,24 +47,19 @@ impl Hand {
         Self(connection)
     }
 
-    fn sql(name: &str) -> AssertSqlSafe<String> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lavoro-core/src/store/sql");
-        AssertSqlSafe(std::fs::read_to_string(directory.join(format!("{name}.sql"))).unwrap())
-    }
-
     async fn note(&mut self) -> i64 {
-        let note = sqlx::query(Self::sql("kept_note")).bind(0_i64);
+        let note = sqlx::query(statement("kept_note")).bind(0_i64);
         note.fetch_one(&mut self.0).await.unwrap().get("print")
     }
 
     /// One step, `days` from now. `None`: nothing is due.
     async fn step(&mut self, print: i64, days: f64, limit: i64) -> Option<i64> {
-        self.send(Self::sql("prune"), print, days, limit).await
+        self.send(statement("prune"), print, days, limit).await
     }
 
     /// A step that has its snapshot and then waits for the advisory lock 7.
     async fn held_step(&mut self, print: i64, days: f64) -> Option<i64> {
-        let AssertSqlSafe(sql) = Self::sql("prune");
+        let AssertSqlSafe(sql) = statement("prune");
         let clock = "with clock as materialized (\n    select coalesce(";
         assert!(sql.contains(clock), "prune.sql has changed: find the new place to wait at");
         let held = "with clock as materialized (\n    \
@@ -333,6 +327,21 @@ async fn many_pruners_share_the_work() {
         .one("select deadlocks from pg_stat_database where datname = current_database()")
         .await;
     assert_eq!(deadlocks, 0);
+    database.assert_sound().await;
+}
+
+/// Jobs that have not ended stay, in the midst of a block that is pruned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_pruned_around_those_that_have_not_ended() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let jobs = (0..5).map(|n| NewJob::new("waits", n));
+    lavoro.enqueue_many(jobs).await.unwrap();
+    lavoro.enqueue(NewJob::new("later", 1).delay(DAY)).await.unwrap();
+    end(&database, "t", 1, 100, 120).await;
+    let mut hand = Hand::new(&database).await;
+    assert_eq!(hand.round(8.0).await.0, 21);
+    assert_eq!(tasks(&database).await, "later 1, waits 5");
     database.assert_sound().await;
 }
 

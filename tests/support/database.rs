@@ -24,10 +24,11 @@ fn shared_pooler() -> &'static PgBouncer {
     POOLER.get_or_init(|| PgBouncer::start(&server_url(), "transaction"))
 }
 
-/// The URL of the tests' server, with its empty database `lavoro`.
+/// The URL of the tests' server, with its empty database `lavoro`. `LAVORO_TEST_SERVER` names one
+/// that several processes share.
 #[must_use]
 pub fn server_url() -> String {
-    server().url()
+    std::env::var("LAVORO_TEST_SERVER").unwrap_or_else(|_| server().url())
 }
 
 /// A database of a test's own, with Lavoro's schema.
@@ -48,13 +49,17 @@ impl Database {
         let database = Self::empty().await;
         let migrations = Migrations::open(ConnectOptions::url(&database.url)).await.unwrap();
         migrations.apply().await.unwrap();
+        for function in crate::sabotage::functions() {
+            database.run(&function).await;
+        }
         database
     }
 
     /// Makes a database without Lavoro's schema.
     pub async fn empty() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{count}", std::process::id());
         let base = tokio::task::spawn_blocking(server_url).await.unwrap();
         let admin = PgPoolOptions::new().max_connections(1).connect(&base).await.unwrap();
         let create = format!("create database {name}");

@@ -15,6 +15,7 @@ mod logs;
 mod pooler;
 mod process;
 mod proxy;
+mod sabotage;
 mod sound;
 mod wait;
 
@@ -24,8 +25,9 @@ pub use logs::warnings;
 pub use pooler::PgBouncer;
 pub use process::{Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
+pub use sabotage::statement;
 pub use sound::contradictions;
-pub use wait::{PATIENCE, wait_for};
+pub use wait::{PATIENCE, patience, wait_for};
 
 use lavoro_core::{Timing, WorkerBuilder};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! A network between a client and the server that loses replies and connections when told to.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,8 @@ pub enum Reply {
     Statement,
     /// To a plain `commit`.
     Commit,
+    /// To the execution of a prepared statement whose text begins so.
+    To(&'static str),
 }
 
 /// Forwards connections from a TCP port of 127.0.0.1 to the tests' server. Ends with the runtime.
@@ -29,6 +32,9 @@ struct Line {
     lose: Mutex<Option<Reply>>,
     lost: AtomicUsize,
     silent: AtomicBool,
+    hold: AtomicBool,
+    held: AtomicUsize,
+    released: Notify,
     late: AtomicU64, // milliseconds
     closed: AtomicBool,
     cut: Notify,
@@ -77,6 +83,18 @@ impl Proxy {
         self.line.lost.load(Ordering::SeqCst)
     }
 
+    /// While on, transactions of several statements do not begin: their `begin` waits here.
+    pub fn hold_begins(&self, on: bool) {
+        self.line.hold.store(on, Ordering::SeqCst);
+        self.line.released.notify_waiters();
+    }
+
+    /// How many times a `begin` has been made to wait.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.line.held.load(Ordering::SeqCst)
+    }
+
     /// While on, nothing that the server says arrives; connections stay open.
     pub fn swallow_replies(&self, on: bool) {
         self.line.silent.store(on, Ordering::SeqCst);
@@ -109,6 +127,56 @@ impl Proxy {
 #[derive(Debug, Default)]
 struct Doomed(AtomicBool);
 
+impl Line {
+    /// Waits while transactions are not to begin.
+    async fn pass_begin(&self) {
+        let mut counted = false;
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            released.as_mut().enable();
+            if !self.hold.load(Ordering::SeqCst) {
+                return;
+            }
+            if !std::mem::replace(&mut counted, true) {
+                self.held.fetch_add(1, Ordering::SeqCst);
+            }
+            released.await;
+        }
+    }
+}
+
+/// The statements that a connection has prepared, by name, and the one it runs next.
+#[derive(Debug, Default)]
+struct Spoken {
+    prepared: HashMap<Vec<u8>, Vec<u8>>,
+    bound: Vec<u8>,
+}
+
+impl Spoken {
+    fn hear(&mut self, kind: u8, body: &[u8]) {
+        let mut parts = body.split(|byte| *byte == 0);
+        let mut part = || parts.next().unwrap_or_default();
+        match kind {
+            b'P' => drop(self.prepared.insert(part().to_vec(), part().to_vec())),
+            b'B' => {
+                let (_portal, name) = (part(), part());
+                self.bound = self.prepared.get(name).cloned().unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether this message is answered with this reply.
+    fn asks_for(&self, reply: Reply, kind: u8, body: &[u8]) -> bool {
+        match reply {
+            Reply::Statement => kind == b'E',
+            Reply::Commit => kind == b'Q' && body.to_ascii_lowercase().starts_with(b"commit"),
+            Reply::To(text) => kind == b'E' && self.bound.starts_with(text.as_bytes()),
+        }
+    }
+}
+
 async fn forward(client: TcpStream, server: UnixStream, line: Arc<Line>) {
     let _ = client.set_nodelay(true);
     let (from_client, to_client) = client.into_split();
@@ -129,6 +197,7 @@ async fn requests(
     doomed: &Doomed,
 ) {
     let mut started = false;
+    let mut spoken = Spoken::default();
     loop {
         // Messages before and with the startup (protocol 3) have no type.
         let mut head = vec![0; if started { 5 } else { 4 }];
@@ -142,14 +211,13 @@ async fn requests(
         }
         let kind = if started { head[0] } else { 0 };
         started |= body.starts_with(&196_608_u32.to_be_bytes());
-        let reply = match kind {
-            b'E' => Some(Reply::Statement),
-            b'Q' if body.to_ascii_lowercase().starts_with(b"commit") => Some(Reply::Commit),
-            _ => None,
-        };
+        if kind == b'Q' && body.to_ascii_lowercase().starts_with(b"begin") {
+            line.pass_begin().await;
+        }
+        spoken.hear(kind, &body);
         {
             let mut lose = line.lose.lock().unwrap_or_else(PoisonError::into_inner);
-            if reply.is_some() && *lose == reply {
+            if lose.is_some_and(|reply| spoken.asks_for(reply, kind, &body)) {
                 *lose = None;
                 doomed.0.store(true, Ordering::SeqCst);
             }

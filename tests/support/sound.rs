@@ -21,6 +21,17 @@ const MISPLACED: &str = "
     having count(p.place) <> 1
     limit 10";
 
+/// Places of jobs that do not exist.
+const ORPHANS: &str = "
+    select u from (
+        select job_id as u from lavoro.outcome
+        union all select unnest(jobs) from lavoro.ready
+        union all select unnest(jobs) from lavoro.scheduled
+        union all select unnest(jobs) from lavoro.lease
+    ) place
+    where not exists (select from lavoro.job j where j.id = u)
+    limit 10";
+
 /// Packs that `withdraw` and the view could not find, or whose lane is not their jobs'.
 const BAD_PACKS: &str = "
     select r.id
@@ -50,7 +61,8 @@ const BAD_KEYS: &str = "
     limit 10";
 
 /// What the tables contradict each other in, a line each, at most ten of each sort: jobs that are
-/// not in exactly one place, packs outside their lane, unique keys without their jobs.
+/// not in exactly one place, packs outside their lane, unique keys without their jobs, places of
+/// jobs that do not exist.
 ///
 /// # Errors
 /// What is wrong with the database.
@@ -58,7 +70,9 @@ pub async fn contradictions(pool: &PgPool) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(MISPLACED).fetch_all(pool).await?;
     let places = |row: &PgRow| format!("job {} is {}", row.get::<i64, _>(0), row.get::<&str, _>(1));
     let mut found: Vec<String> = rows.iter().map(places).collect();
-    for (what, sql) in [("bad pack", BAD_PACKS), ("bad unique key", BAD_KEYS)] {
+    for (what, sql) in
+        [("bad pack", BAD_PACKS), ("bad unique key", BAD_KEYS), ("no such job", ORPHANS)]
+    {
         let rows = sqlx::query(sql).fetch_all(pool).await?;
         found.extend(rows.iter().map(|row| format!("{what}: {}", row.get::<i64, _>(0))));
     }
@@ -66,8 +80,8 @@ pub async fn contradictions(pool: &PgPool) -> sqlx::Result<Vec<String>> {
 }
 
 impl Database {
-    /// Fails unless every job is in exactly one place, every pack in its lane, and every unique
-    /// key with its job.
+    /// Fails unless every job is in exactly one place, every place has its job, every pack is in
+    /// its lane, and every unique key with its job.
     ///
     /// # Panics
     /// If not.

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::error::Result;
 use crate::options::Timing;
 use crate::outcome::{Failure, FailureKind};
+use crate::sabotage::{self, Mutant};
 use crate::service::Step;
 use crate::store::{Ending, Final, Held, Return, SilentWorker, Store};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Step for Rescuer {
 /// so the loss counts as its failure.
 fn judge(held: &Held) -> std::result::Result<Return, Ending> {
     let failure = |what: &str| Some(Failure::new(FailureKind::Lost, what));
-    if !held.suspect {
+    if !held.suspect && !sabotage::is(Mutant::BlameNeighbours) {
         return Ok(Return {
             job: held.job,
             token: held.token,
@@ -91,7 +92,8 @@ fn judge(held: &Held) -> std::result::Result<Return, Ending> {
         });
     }
     let failure = failure("the worker was lost while this job ran as its only suspect");
-    if held.attempt >= held.max_attempts {
+    let counted = held.attempt - u32::from(sabotage::is(Mutant::NoAttemptCount));
+    if counted >= held.max_attempts {
         return Err(Ending {
             job: held.job,
             token: held.token,
@@ -106,7 +108,7 @@ fn judge(held: &Held) -> std::result::Result<Return, Ending> {
     Ok(Return {
         job: held.job,
         token: held.token,
-        attempts: held.attempt,
+        attempts: counted,
         suspect: true,
         delay: Some(backoff.delay(held.attempt, rand::random())),
         failure,

@@ -5,6 +5,7 @@
 //! worker for dead that lives. Whatever this process could not see (an outage, its own start or
 //! pause) does not count as silence, so nobody is lost until one lease after it.
 
+use crate::sabotage::{self, Mutant};
 use crate::store::SilentWorker;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -42,7 +43,8 @@ impl Watch {
                 _ => now,
             };
             beats.insert(worker.id, (worker.beat_at, since));
-            if worker.silent && now.saturating_sub(since) >= worker.lease {
+            let seen_silent = now.saturating_sub(since) >= worker.lease;
+            if worker.silent && (seen_silent || sabotage::is(Mutant::OneClock)) {
                 lost.push(worker);
             }
         }

@@ -3,6 +3,7 @@
 use super::statements::Statements;
 use super::{Store, translate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sabotage::{self, Mutant};
 use lavoro_migrations::{LATEST, quote};
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -18,6 +19,11 @@ pub(super) const OLDEST_SERVER: i32 = 140_000;
 const SESSION: &str = "set enable_seqscan = off; set jit = off; \
      set plan_cache_mode = force_generic_plan; set lock_timeout = '5s'; \
      set idle_in_transaction_session_timeout = '60s'";
+
+/// What a mutant does: commits are answered before they are on the disk.
+const SESSION_IN_HASTE: &str = "set enable_seqscan = off; set jit = off; \
+     set plan_cache_mode = force_generic_plan; set lock_timeout = '5s'; \
+     set idle_in_transaction_session_timeout = '60s'; set synchronous_commit = off";
 
 /// The same behind a transaction pooler, where nothing outlives a transaction. There even a single
 /// statement has a transaction around it: a process that freezes inside must give its locks and its
@@ -46,8 +52,9 @@ fn pool(size: u32, patience: Duration, transaction_pooler: bool) -> PgPoolOption
     if transaction_pooler {
         return options;
     }
-    options.after_connect(|connection, _| {
-        Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
+    let settings = if sabotage::is(Mutant::AckBeforeCommit) { SESSION_IN_HASTE } else { SESSION };
+    options.after_connect(move |connection, _| {
+        Box::pin(async move { sqlx::raw_sql(settings).execute(connection).await.map(drop) })
     })
 }
 

@@ -1,5 +1,6 @@
 //! The statements, each from its own file, with the schema's name filled in.
 
+use crate::sabotage;
 use std::sync::Arc;
 
 /// Declares [`Statements`] from the names of the files under `sql/`.
@@ -18,7 +19,9 @@ macro_rules! statements {
         impl Statements {
             /// Fills in the schema's name.
             pub(crate) fn new(schema: &str) -> Self {
-                let mut texts = ALL.iter().map(|(_, text)| lavoro_migrations::render(text, schema));
+                let mut texts = ALL.iter().map(|(name, text)| {
+                    lavoro_migrations::render(&sabotage::altered(name, text), schema)
+                });
                 // The fields are filled in the order in which ALL lists them.
                 Self { $($name: texts.next().unwrap_or_default().into(),)* }
             }

@@ -17,6 +17,7 @@ use super::wake::Hints;
 use crate::error::Result;
 use crate::options::Timing;
 use crate::outcome::{Failure, FailureKind, Outcome};
+use crate::sabotage::{self, Mutant};
 use crate::service::Patience;
 use crate::store::{Claim, Claimed, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,7 +198,9 @@ impl Fetcher {
             depth,
         };
         let claimed = match self.store.claim(&claim).await {
-            Err(error) if error.is_transient() => Ok(self.recover(&claim).await),
+            Err(error) if error.is_transient() && !sabotage::is(Mutant::ForgetRecover) => {
+                Ok(self.recover(&claim).await)
+            }
             answer => answer,
         };
         let is_suspect = |claimed: &Claimed| claimed.jobs.iter().any(|job| job.ticket.suspect);

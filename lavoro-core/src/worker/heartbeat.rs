@@ -10,6 +10,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Timing;
 use crate::outcome::Outcome;
+use crate::sabotage::{self, Mutant};
 use crate::service::Patience;
 use crate::store::{Registration, Store};
 use std::collections::HashSet;
@@ -118,6 +119,9 @@ impl Pulse {
     }
 
     async fn beat(&self, store: &Store) -> Result<()> {
+        if sabotage::is(Mutant::HeartbeatStops) && !self.board.is_drained() {
+            return Ok(());
+        }
         let known = self.board.leases();
         let beat = store.beat(self.worker.load(Ordering::Acquire)).await?;
         let standing: HashSet<Uuid> = beat.tokens.into_iter().collect();
@@ -135,6 +139,9 @@ impl Pulse {
     }
 
     fn fence(&self) {
+        if sabotage::is(Mutant::NoSelfFence) {
+            return;
+        }
         tracing::warn!("no contact with the database for nearly a lease: giving up running jobs");
         let back = self.board.fence();
         if let Some(reports) = self.reports.upgrade() {

@@ -4,18 +4,11 @@ use super::model::{Model, Seen};
 use super::op::{Edit, Ending, NewJob, Op, Return};
 use chrono::{DateTime, TimeDelta, Utc};
 use lavoro_core::{Backoff, ConnectOptions, Lavoro, Timing};
-use lavoro_tests::{Database, wait_for};
+use lavoro_tests::{Database, statement, wait_for};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
 use std::time::Duration;
 use uuid::Uuid;
-
-const CLAIM: &str = include_str!("../../../lavoro-core/src/store/sql/claim.sql");
-const FINISH: &str = include_str!("../../../lavoro-core/src/store/sql/finish.sql");
-const HOLD: &str = include_str!("../../../lavoro-core/src/store/sql/hold.sql");
-const GIVE_BACK: &str = include_str!("../../../lavoro-core/src/store/sql/give_back.sql");
-const PROMOTE: &str = include_str!("../../../lavoro-core/src/store/sql/promote.sql");
-const EXPIRE: &str = include_str!("../../../lavoro-core/src/store/sql/expire.sql");
 
 /// Every table, so that a history can begin from nothing.
 const EMPTY: &str = "
@@ -177,15 +170,20 @@ impl Engine {
             },
             Op::Pause(queue, paused) => self.pause(*queue, *paused).await,
             Op::Promote(hour) => {
-                self.at(PROMOTE, *hour).await;
+                self.at("promote", *hour).await;
                 Happened::Promoted { hour: *hour }
             }
             Op::Expire(hour) => {
-                self.at(EXPIRE, *hour).await;
+                self.at("expire", *hour).await;
                 Happened::Expired { hour: *hour }
             }
             Op::Crash(worker) => self.crash(*worker).await,
-            Op::Cancel(n) | Op::Retry(n) | Op::Edit(n, _) | Op::Delete(n) => match model.pick(*n) {
+            Op::Poison(..) | Op::SecondLife(..) => unreachable!("taken apart into its steps"),
+            Op::Retry(n) => match model.ended(*n).or_else(|| model.pick(*n)) {
+                Some(id) => self.by_hand(op, id).await,
+                None => Happened::Nothing,
+            },
+            Op::Cancel(n) | Op::Edit(n, _) | Op::Delete(n) => match model.pick(*n) {
                 Some(id) => self.by_hand(op, id).await,
                 None => Happened::Nothing,
             },
@@ -259,7 +257,7 @@ impl Engine {
 
     async fn claim(&self, worker: usize, queue: u8, slots: i64, suspects: bool) -> Happened {
         let token = Uuid::new_v4();
-        let rows = sqlx::query(CLAIM)
+        let rows = sqlx::query(statement("claim"))
             .bind(self.workers[worker])
             .bind(token)
             .bind(queue_name(queue))
@@ -282,7 +280,7 @@ impl Engine {
 
     async fn finish(&self, id: i64, token: Uuid, ending: Ending) -> Happened {
         let error = (ending == Ending::Fail).then(|| "no".to_owned());
-        let row = sqlx::query(FINISH)
+        let row = sqlx::query(statement("finish"))
             .bind(vec![id])
             .bind(vec![token])
             .bind(vec![None::<i32>])
@@ -302,7 +300,7 @@ impl Engine {
 
     async fn give_back(&self, id: i64, token: Uuid, how: Return) -> Happened {
         let mut tx = self.pool.begin().await.unwrap();
-        let held = sqlx::query(HOLD)
+        let held = sqlx::query(statement("hold"))
             .bind(vec![token])
             .bind(Some(vec![id]))
             .fetch_all(&mut *tx)
@@ -314,7 +312,7 @@ impl Engine {
             Return::Snooze => (false, Some(2 * 3_600_000), false),
             Return::Release => (false, None, held.first().is_some_and(|row| row.get("suspect"))),
         };
-        let rows = sqlx::query(GIVE_BACK)
+        let rows = sqlx::query(statement("give_back"))
             .bind(vec![id])
             .bind(vec![token])
             .bind(vec![attempt - i16::from(!counted)])
@@ -364,9 +362,14 @@ impl Engine {
     }
 
     /// Runs a statement of maintenance as if it were half past this hour.
-    async fn at(&self, sql: &'static str, hour: i32) {
+    async fn at(&self, name: &str, hour: i32) {
         let now = self.hour(hour) + TimeDelta::minutes(30);
-        sqlx::query(sql).bind(1000_i64).bind(Some(now)).execute(&self.pool).await.unwrap();
+        sqlx::query(statement(name))
+            .bind(1000_i64)
+            .bind(Some(now))
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     async fn crash(&mut self, worker: usize) -> Happened {

@@ -62,19 +62,37 @@ impl Model {
         self.jobs.keys().nth(n % self.jobs.len().max(1)).copied()
     }
 
+    /// In one of two cases, a job that has ended: picked like others, they would be few. Best one
+    /// whose mates under the same lease still run.
+    pub(super) fn ended(&self, n: usize) -> Option<i64> {
+        let standing = |token: &Uuid| self.jobs.values().any(|job| job.is_under(*token));
+        let mut ended: Vec<_> = self.jobs.iter().filter(|(_, job)| job.has_ended()).collect();
+        if ended.iter().any(|(_, job)| job.old_tokens.last().is_some_and(standing)) {
+            ended.retain(|(_, job)| job.old_tokens.last().is_some_and(standing));
+        }
+        let place = (n / 2) % ended.len().max(1);
+        ended.get(place).filter(|_| n % 2 == 1).map(|(id, _)| **id)
+    }
+
     /// Any running attempt.
     pub(super) fn running(&self, n: usize) -> Option<(i64, Uuid)> {
         let running: Vec<_> = self.jobs.iter().filter_map(|(id, job)| job.token(*id)).collect();
         running.get(n % running.len().max(1)).copied()
     }
 
-    /// Any attempt that is over, of a job that may be running again.
+    /// Any attempt that is over, of a job that waits or runs again; else of any job.
     pub(super) fn old_token(&self, n: usize) -> Option<(i64, Uuid)> {
-        let old: Vec<_> = self
-            .jobs
-            .iter()
-            .flat_map(|(id, job)| job.old_tokens.iter().map(|token| (*id, *token)))
-            .collect();
+        let tokens = |(id, job): (&i64, &Job)| {
+            let id = *id;
+            let current = job.token(id);
+            let tokens = job.old_tokens.clone().into_iter().map(move |token| (id, token));
+            tokens.filter(move |old| Some(*old) != current)
+        };
+        let alive = self.jobs.iter().filter(|(_, job)| !job.has_ended());
+        let mut old: Vec<_> = alive.flat_map(tokens).collect();
+        if old.is_empty() {
+            old = self.jobs.iter().flat_map(tokens).collect();
+        }
         old.get(n % old.len().max(1)).copied()
     }
 
@@ -351,6 +369,10 @@ impl Job {
             Place::Running { token, .. } => Some((id, token)),
             _ => None,
         }
+    }
+
+    fn is_under(&self, lease: Uuid) -> bool {
+        matches!(self.place, Place::Running { token, .. } if token == lease)
     }
 
     fn is_held_by(&self, by: usize) -> bool {

@@ -18,6 +18,7 @@ pub(super) enum Op {
         queue: u8,
         #[proptest(strategy = "1..5_i64")]
         slots: i64,
+        #[proptest(strategy = "prop::bool::weighted(0.8)")]
         suspects: bool,
     },
     #[proptest(weight = 5)]
@@ -28,10 +29,11 @@ pub(super) enum Op {
     #[proptest(weight = 2)]
     CompleteInTransaction(usize, bool),
     /// With the token of another lease.
+    #[proptest(weight = 4)]
     FinishByStranger(usize),
     #[proptest(weight = 2)]
     Cancel(usize),
-    #[proptest(weight = 2)]
+    #[proptest(weight = 3)]
     Retry(usize),
     #[proptest(weight = 2)]
     Edit(usize, Edit),
@@ -45,6 +47,35 @@ pub(super) enum Op {
     /// A worker is lost, and its leases are rescued.
     #[proptest(weight = 2)]
     Crash(#[proptest(strategy = "0..3_usize")] usize),
+    /// A worker takes what it can and is lost, then once more: a suspect is lost alone.
+    #[proptest(weight = 2)]
+    Poison(#[proptest(strategy = "0..3_usize")] usize, #[proptest(strategy = "0..2_u8")] u8),
+    /// One of several jobs under a lease ends and is retried while the others run.
+    #[proptest(weight = 2)]
+    SecondLife(#[proptest(strategy = "0..3_usize")] usize, NewJob),
+}
+
+impl Op {
+    /// What is done one by one.
+    pub(super) fn steps(&self) -> Vec<Self> {
+        match self.clone() {
+            Self::SecondLife(worker, job) => {
+                let (queue, job) = (job.queue, NewJob { due: None, expires: None, ..job });
+                let claim = Self::Claim { worker, queue, slots: 4, suspects: false };
+                vec![
+                    Self::EnqueueMany(4, job),
+                    claim,
+                    Self::Finish(0, Ending::Complete),
+                    Self::Retry(1),
+                ]
+            }
+            Self::Poison(worker, queue) => {
+                let claim = Self::Claim { worker, queue, slots: 4, suspects: true };
+                vec![claim.clone(), Self::Crash(worker), claim, Self::Crash(worker)]
+            }
+            other => vec![other],
+        }
+    }
 }
 
 #[derive(Clone, Debug, Arbitrary)]
