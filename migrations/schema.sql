@@ -131,6 +131,10 @@ create table lavoro.worker (
     tasks      text[] not null
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 500);
 
+-- Every enqueue asks whether a worker is idle. Beats do not touch this, and ended workers, which
+-- are kept for a month, are not in it.
+create index worker_idle on lavoro.worker (id) where idle and ended_at is null;
+
 -- Processes that enqueue. A batch is applied only if it carries the next number, so that a
 -- batch sent again after a lost reply is recognised (the idempotent producer of Kafka).
 create table lavoro.producer (

@@ -24,6 +24,12 @@ const HOT: &[(&str, &str)] = &[
           '{null,null}'::text[], array[gen_random_uuid()], array[gen_random_uuid()],
           '{}'::bigint[])",
     ),
+    (
+        "enqueue_lone",
+        "(gen_random_uuid(), 1::bigint, '{}'::text, 2, 'default'::text, 't'::text, 0,
+          null::bigint, null::timestamptz, 20::smallint, null::integer, null::text, null::text,
+          null::text, null::bigint, null::timestamptz, null::text)",
+    ),
     ("promote", "(100::bigint, null::timestamptz)"),
     (
         "prune",

@@ -171,6 +171,9 @@ fn bench_measures_and_leaves_nothing_behind() {
         assert!(report[figure]["per_second"].as_f64().unwrap() > 0.0, "{figure}");
     }
     assert!(report["pickup_from_call"]["p99_ms"].as_f64().unwrap() > 0.0);
+    assert!(report["steady_1000"]["latency"]["p99_ms"].as_f64().unwrap() > 0.0);
+    // The database is not the benchmark's own: no table of pgbench, no old snapshot in it.
+    assert_eq!((&report["bare_inserts"], &report["drain_pinned"]), (&Value::Null, &Value::Null));
     let bench = ["queues", "list", "--schema", "lavoro_bench", "--database-url"];
     assert_eq!(lavoro(&[&bench[..], &[support::url()]].concat()).code, 5);
 }

@@ -22,13 +22,13 @@ pub(crate) struct Batch {
     queue: Vec<String>,
     task: Vec<String>,
     priority: Vec<i32>,
-    delay_ms: Vec<Option<i64>>,
-    run_at: Vec<Option<DateTime<Utc>>>,
+    delay_ms: Sparse<i64>,
+    run_at: Sparse<DateTime<Utc>>,
     max_attempts: Vec<i16>,
-    timeout_ms: Vec<Option<i32>>,
-    backoff: Vec<Option<String>>,
-    metadata: Vec<Option<String>>,
-    tags: Vec<Option<String>>,
+    timeout_ms: Sparse<i32>,
+    backoff: Sparse<String>,
+    metadata: Sparse<String>,
+    tags: Sparse<String>,
     payload: Vec<String>,
     bytes: Vec<i32>,
     pack: Vec<i32>,
@@ -37,7 +37,7 @@ pub(crate) struct Batch {
     on_discarded: Sparse<String>,
 }
 
-/// A column that few jobs use: empty unless one does.
+/// A column that few jobs use: it ends with the last that does, and the server fills it up.
 #[derive(Debug)]
 struct Sparse<T>(Vec<Option<T>>);
 
@@ -54,6 +54,11 @@ impl<T> Sparse<T> {
             self.0.resize_with(place, || None);
             self.0.push(value);
         }
+    }
+
+    /// The value of the first job.
+    fn first(&self) -> Option<&T> {
+        self.0.first().and_then(Option::as_ref)
     }
 }
 
@@ -107,17 +112,19 @@ impl Batch {
         self.queue.push(job.queue.clone());
         self.task.push(job.task.clone());
         self.priority.push(job.priority);
-        self.delay_ms.push(delay_ms);
-        self.run_at.push(run_at);
         self.max_attempts.push(job.max_attempts.try_into().unwrap_or(i16::MAX));
-        self.timeout_ms.push(job.timeout.map(|t| t.as_millis().try_into().unwrap_or(i32::MAX)));
-        self.backoff.push(job.backoff.as_ref().map(backoff_json));
-        self.metadata.push(job.metadata.as_ref().map(|json| json.as_str().to_owned()));
-        self.tags.push((!job.tags.is_empty()).then(|| serde_json::json!(job.tags).to_string()));
         self.payload.push(job.payload.as_str().to_owned());
         self.bytes.push(job.payload.size().try_into().unwrap_or(i32::MAX));
         let (expires_ms, expires_at) = expiry(job.expiry);
         let place = self.bytes.len() - 1;
+        let timeout = job.timeout.map(|t| t.as_millis().try_into().unwrap_or(i32::MAX));
+        let tags = (!job.tags.is_empty()).then(|| serde_json::json!(job.tags).to_string());
+        self.delay_ms.set(place, delay_ms);
+        self.run_at.set(place, run_at);
+        self.timeout_ms.set(place, timeout);
+        self.backoff.set(place, job.backoff.as_ref().map(backoff_json));
+        self.metadata.set(place, job.metadata.as_ref().map(|json| json.as_str().to_owned()));
+        self.tags.set(place, tags);
         self.expires_ms.set(place, expires_ms);
         self.expires_at.set(place, expires_at);
         self.on_discarded.set(place, job.on_discarded.clone());
@@ -221,6 +228,9 @@ impl Store {
         keep_ids: bool,
         batch: &Batch,
     ) -> super::Query {
+        if batch.len() == 1 {
+            return self.enqueue_lone_query(producer, seq, batch);
+        }
         let mut columns = PgArguments::default();
         // Encoding cannot fail: the columns are plain vectors of numbers and text.
         let encoded = columns
@@ -230,13 +240,13 @@ impl Store {
             .and_then(|()| columns.add(&batch.queue))
             .and_then(|()| columns.add(&batch.task))
             .and_then(|()| columns.add(&batch.priority))
-            .and_then(|()| columns.add(&batch.delay_ms))
-            .and_then(|()| columns.add(&batch.run_at))
+            .and_then(|()| columns.add(&batch.delay_ms.0))
+            .and_then(|()| columns.add(&batch.run_at.0))
             .and_then(|()| columns.add(&batch.max_attempts))
-            .and_then(|()| columns.add(&batch.timeout_ms))
-            .and_then(|()| columns.add(&batch.backoff))
-            .and_then(|()| columns.add(&batch.metadata))
-            .and_then(|()| columns.add(&batch.tags))
+            .and_then(|()| columns.add(&batch.timeout_ms.0))
+            .and_then(|()| columns.add(&batch.backoff.0))
+            .and_then(|()| columns.add(&batch.metadata.0))
+            .and_then(|()| columns.add(&batch.tags.0))
             .and_then(|()| columns.add(&batch.payload))
             .and_then(|()| columns.add(&batch.bytes))
             .and_then(|()| columns.add(&batch.pack))
@@ -245,6 +255,28 @@ impl Store {
             .and_then(|()| columns.add(&batch.on_discarded.0));
         debug_assert!(encoded.is_ok());
         self.query_with(&self.sql.enqueue, columns)
+    }
+
+    /// The same for a batch of one job.
+    fn enqueue_lone_query(&self, producer: Uuid, seq: i64, batch: &Batch) -> super::Query {
+        self.query(&self.sql.enqueue_lone)
+            .bind(producer)
+            .bind(seq)
+            .bind(batch.payload.first().cloned())
+            .bind(batch.bytes.first().copied())
+            .bind(batch.queue.first().cloned())
+            .bind(batch.task.first().cloned())
+            .bind(batch.priority.first().copied())
+            .bind(batch.delay_ms.first().copied())
+            .bind(batch.run_at.first().copied())
+            .bind(batch.max_attempts.first().copied())
+            .bind(batch.timeout_ms.first().copied())
+            .bind(batch.backoff.first().cloned())
+            .bind(batch.metadata.first().cloned())
+            .bind(batch.tags.first().cloned())
+            .bind(batch.expires_ms.first().copied())
+            .bind(batch.expires_at.first().copied())
+            .bind(batch.on_discarded.first().cloned())
     }
 
     /// A number for a new job.

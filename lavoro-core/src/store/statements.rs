@@ -63,6 +63,7 @@ statements! {
     enqueue,
     enqueue_call,
     enqueue_keyed,
+    enqueue_lone,
     enqueue_one,
     expire,
     finish,

@@ -2,9 +2,10 @@
 
 use crate::exit::{Failure, Result};
 use crate::globals::Globals;
-use lavoro_core::embedded::{Embedded, EmbeddedOptions};
+use lavoro_core::embedded::{Embedded, EmbeddedOptions, find_binaries};
 use lavoro_core::{ConnectOptions, Lavoro, Migrations};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -76,6 +77,34 @@ impl Place {
         Some(TICK.saturating_mul(ticks))
     }
 
+    /// The CPU time that this process has used.
+    pub(super) fn client_cpu() -> Option<Duration> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        Some(TICK.saturating_mul(own_ticks(&stat)?))
+    }
+
+    /// The most memory that this process has had so far, in MiB.
+    pub(super) fn client_peak_mib() -> Option<f64> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+    }
+
+    /// The address of the private server, if there is one.
+    pub(super) fn private_url(&self) -> Option<String> {
+        Some(self.private.as_ref()?.server.url())
+    }
+
+    /// A program of PostgreSQL: that beside the server, else that of the path.
+    pub(super) fn program(name: &str) -> tokio::process::Command {
+        let dir = std::env::current_dir().unwrap_or_default();
+        let beside = find_binaries(None, &dir).ok().map(|found| found.bin_dir.join(name));
+        let program = beside.filter(|path| path.exists()).unwrap_or_else(|| name.into());
+        let mut command = tokio::process::Command::new(program);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
     /// Removes everything.
     pub(super) async fn close(self) -> Result<()> {
         let Some(Private { server, dir }) = self.private else {
@@ -122,6 +151,13 @@ fn ticks(stat: &str, server: u32) -> Option<u32> {
         (false, true) => Some(own),
         (false, false) => None,
     }
+}
+
+/// The ticks of this process itself.
+fn own_ticks(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(14 - 3);
+    Some(fields.next()?.parse::<u32>().ok()? + fields.next()?.parse::<u32>().ok()?)
 }
 
 #[cfg(target_os = "linux")]
