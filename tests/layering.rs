@@ -26,6 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("event", &["job", "outcome"]),
     ("new_job", &["job", "json", "limits", "retry", "trace"]),
     ("options", &["job", "limits", "retry"]),
+    ("schedule", &["json", "limits", "new_job"]),
     ("runtime", &[]),
     ("service", &[]),
     ("job_edit", &["json", "limits", "new_job"]),
@@ -116,6 +117,7 @@ const PURE: &[&str] = &[
     "outcome",
     "retention",
     "retry",
+    "schedule",
     "statistics",
     "why",
 ];

@@ -101,6 +101,12 @@ error_kinds! {
     Database = "database" "LV030",
     /// A defect in Lavoro. Please report it.
     Internal = "internal" "LV031",
+    /// A schedule cannot be understood, never comes true, or has an option out of its range.
+    InvalidSchedule = "invalid_schedule" "LV040",
+    /// No schedule has this name.
+    ScheduleNotFound = "schedule_not_found" "LV041",
+    /// A schedule of this name exists already.
+    ScheduleExists = "schedule_exists" "LV042",
 }
 
 impl ErrorKind {
