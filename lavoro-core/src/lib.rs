@@ -95,7 +95,7 @@ pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOpt
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
-pub use schedule::{INTERVALS, Missed, OnLost, Overlap, Schedule};
+pub use schedule::{INTERVALS, JobSlot, Missed, OnLost, Overlap, Schedule, ScheduleInfo, SlotInfo};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
 pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo, Unhandled};

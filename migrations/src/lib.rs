@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     5 "admin",
     6 "view",
     7 "bulk",
+    8 "schedules",
 };
 
 /// The version that a database has once all of [`MIGRATIONS`] are applied.

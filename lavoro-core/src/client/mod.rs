@@ -3,6 +3,7 @@
 mod bulk;
 mod coalesce;
 mod consumers;
+mod declarer;
 mod diagnose;
 mod fleet;
 mod handle;
@@ -12,6 +13,7 @@ mod migrations;
 mod producer;
 mod queues;
 mod retention;
+mod schedules;
 mod statistics;
 mod target;
 mod transaction;
@@ -33,6 +35,7 @@ use crate::store::{Migrator, Store};
 use bulk::Bulk;
 use coalesce::Coalescer;
 use consumers::Consumers;
+use declarer::Declarer;
 use hint::Hinter;
 use std::sync::Arc;
 use target::Target;
@@ -65,6 +68,7 @@ struct Inner {
     bulk: Mutex<Bulk>,
     hinter: Hinter,
     consumers: Option<Consumers>,
+    declarer: Declarer,
     waiter: Waiter,
     maintenance: Mutex<Option<Maintenance>>,
     options: ConnectOptions,
@@ -127,6 +131,7 @@ impl Lavoro {
                 consumers: options
                     .warn_unhandled
                     .then(|| Consumers::start(handle, Arc::clone(&store))),
+                declarer: Declarer::new(handle, Arc::clone(&store)),
                 waiter: Waiter::start(handle, Arc::clone(&store)),
                 hinter,
                 maintenance: Mutex::new(maintenance),
@@ -238,6 +243,7 @@ impl Lavoro {
             if let Some(consumers) = &inner.consumers {
                 consumers.close().await;
             }
+            inner.declarer.close().await;
             if let Some(maintenance) = inner.maintenance.lock().await.take() {
                 maintenance.stop().await;
             }

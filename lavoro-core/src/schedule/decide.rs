@@ -75,6 +75,21 @@ pub(crate) fn decide(course: &Course<'_>) -> Plan {
     }
 }
 
+/// How many milliseconds after its slot a job is due: always the same for one slot, and spread
+/// evenly over those of many schedules.
+pub(crate) fn delay(schedule: i64, slot: DateTime<Utc>, jitter: i64) -> i64 {
+    if jitter <= 0 {
+        return 0;
+    }
+    // SplitMix64: neighbouring numbers give unlike ones.
+    let mut x = schedule.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ slot.timestamp_millis().cast_unsigned();
+    for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
+        x = (x ^ (x >> 30)).wrapping_mul(factor);
+    }
+    i64::try_from((x ^ (x >> 31)) % jitter.cast_unsigned()).unwrap_or(0)
+}
+
 /// A plan in the making.
 struct Run<'a> {
     course: &'a Course<'a>,

@@ -2,16 +2,18 @@
 
 mod cron;
 mod decide;
+mod info;
 mod phrase;
 mod policy;
 mod timing;
 mod zone;
 
+pub use info::{JobSlot, ScheduleInfo, SlotInfo};
 pub use phrase::INTERVALS;
 pub use policy::{Missed, OnLost, Overlap};
 
 pub(crate) use cron::Cron;
-pub(crate) use decide::{Course, Decided, Plan, decide};
+pub(crate) use decide::{Course, Decided, Plan, decide, delay};
 pub(crate) use timing::{Pattern, Timing};
 pub(crate) use zone::Zone;
 

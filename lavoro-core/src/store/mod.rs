@@ -20,7 +20,9 @@ mod notes;
 mod queues;
 mod retention;
 mod rows;
+mod schedules;
 mod search;
+mod slots;
 mod statements;
 mod tally;
 mod transaction;
@@ -43,6 +45,7 @@ pub(crate) use migrate::Migrator;
 pub use notes::LogFilter;
 pub use queues::QueueInfo;
 pub(crate) use queues::{Chunk, Lane};
+pub(crate) use schedules::{Put, Stored};
 pub(crate) use tally::TallyRow;
 pub(crate) use workers::Registration;
 
