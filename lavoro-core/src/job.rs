@@ -1,6 +1,9 @@
 //! Jobs: what a worker is handed, and what an operator sees.
 
+mod slot;
 mod speech;
+
+pub use slot::JobSlot;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::notes::Notes;
@@ -296,6 +299,12 @@ impl Job {
     #[must_use]
     pub fn payload_json(&self) -> &str {
         &self.payload
+    }
+
+    /// The schedule and the slot that the job was enqueued for, if it was.
+    #[must_use]
+    pub fn slot(&self) -> Option<JobSlot> {
+        JobSlot::of(&serde_json::from_str(self.metadata_json()?).ok()?)
     }
 
     /// The metadata as JSON text, if there is any.

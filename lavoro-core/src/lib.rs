@@ -85,7 +85,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventJob};
 pub use fleet::{WorkerInfo, WorkerQueue, WorkerState};
 pub use job::{
-    DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
+    DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobSlot, JobState, Progress,
 };
 pub use job_edit::JobEdit;
 pub use json::Json;
@@ -95,7 +95,7 @@ pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOpt
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
-pub use schedule::{INTERVALS, JobSlot, Missed, OnLost, Overlap, Schedule, ScheduleInfo, SlotInfo};
+pub use schedule::{INTERVALS, Missed, OnLost, Overlap, Schedule, ScheduleInfo, SlotInfo};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics, WorkerPulse};
 pub use store::{BulkOutcome, JobFilter, JobPage, LogFilter, QueueInfo, Unhandled};

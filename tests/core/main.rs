@@ -36,6 +36,7 @@ mod pooler;
 mod queue_races;
 mod queues;
 mod retention;
+mod schedules;
 mod sharing;
 mod sql_calls;
 mod sql_interface;

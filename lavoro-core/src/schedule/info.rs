@@ -105,15 +105,6 @@ pub struct SlotInfo {
     pub job: Option<JobId>,
 }
 
-/// The schedule that a job comes from, and the slot that it stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobSlot {
-    /// The schedule's name.
-    pub schedule: String,
-    /// The slot; of a run by hand, when it was asked for.
-    pub slot: DateTime<Utc>,
-}
-
 #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
 fn as_string_or_null<S: Serializer>(id: &Option<JobId>, serializer: S) -> Result<S::Ok, S::Error> {
     id.map(|id| id.to_string()).serialize(serializer)

@@ -8,7 +8,7 @@ mod policy;
 mod timing;
 mod zone;
 
-pub use info::{JobSlot, ScheduleInfo, SlotInfo};
+pub use info::{ScheduleInfo, SlotInfo};
 pub use phrase::INTERVALS;
 pub use policy::{Missed, OnLost, Overlap};
 

@@ -25,9 +25,6 @@ pub(super) enum Instants {
 }
 
 impl Zone {
-    /// UTC.
-    pub(crate) const UTC: Self = Self(Tz::UTC);
-
     /// The zone of this name.
     pub(crate) fn parse(name: &str) -> Result<Self> {
         name.parse().map(Self).map_err(|_| {

@@ -45,7 +45,7 @@ pub(crate) use migrate::Migrator;
 pub use notes::LogFilter;
 pub use queues::QueueInfo;
 pub(crate) use queues::{Chunk, Lane};
-pub(crate) use schedules::{Put, Stored};
+pub(crate) use schedules::Put;
 pub(crate) use tally::TallyRow;
 pub(crate) use workers::Registration;
 
