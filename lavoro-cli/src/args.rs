@@ -1,8 +1,8 @@
 //! What may be written on the command line.
 
 use crate::commands::{
-    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, retention, top, why,
-    worker, workers,
+    bench, completions, dev, doctor, enqueue, jobs, metrics, migrate, queues, retention, schedules,
+    top, why, worker, workers,
 };
 use crate::exit;
 use crate::globals::Globals;
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// See and set how long ended jobs are kept
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
+    /// Make schedules and look after them
+    #[command(subcommand)]
+    Schedules(schedules::SchedulesCommand),
     /// Say what keeps a job from running
     Why(why::WhyArgs),
     /// Measure this machine, in a database of the benchmark's own

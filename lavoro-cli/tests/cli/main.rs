@@ -10,6 +10,7 @@ mod jobs;
 mod logs;
 mod queues;
 mod retention;
+mod schedules;
 mod support;
 mod top;
 mod why;

@@ -206,6 +206,15 @@ impl Schedule {
         self
     }
 
+    /// Its first `limit` slots after an instant: a pure function, without jitter.
+    ///
+    /// # Errors
+    /// `invalid_schedule`.
+    pub fn preview(&self, after: DateTime<Utc>, limit: usize) -> Result<Vec<DateTime<Utc>>> {
+        let timing = Timing::read(&self.source()?, self.start, self.end)?;
+        Ok(timing.slots_between(after, DateTime::<Utc>::MAX_UTC, limit))
+    }
+
     /// Holds every field against its limit.
     pub(crate) fn check(self) -> Result<CheckedSchedule> {
         check_name(&self.name)?;
