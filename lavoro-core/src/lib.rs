@@ -42,7 +42,7 @@
 //! # Layers
 //!
 //! Modules depend on each other in one direction: `error fleet job job_edit json limits new_job
-//! notes options outcome retention retry signal trace why` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
+//! notes options outcome retention retry schedule signal trace why` (no database) ← `store` (the only code that speaks SQL) ← `client maintenance
 //! worker` ← `testing` ← this list. A test holds them to it.
 
 mod client;

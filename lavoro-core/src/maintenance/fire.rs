@@ -39,7 +39,7 @@ impl Step for Firer {
         self.limit = SCHEDULES.0;
         if fired.schedules == 0 {
             // Another firer holds what is due.
-            return Ok(Duration::from_millis(5));
+            return Ok(self.poll / 10);
         }
         if fired.jobs > 0 {
             tracing::debug!(jobs = fired.jobs, "schedules enqueued jobs");

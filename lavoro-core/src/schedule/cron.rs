@@ -78,10 +78,14 @@ impl Cron {
         let next = loop {
             local = self.next_local(local)?;
             match zone.instants(local)? {
-                Instants::One(at) | Instants::Two(at, _) if at > after => break at,
-                Instants::Two(_, at) if at > after => break at,
+                Instants::Two(first, second) => match (first > after, second > after) {
+                    (true, _) => break first,
+                    (_, true) => break second,
+                    _ => {}
+                },
+                Instants::One(at) if at > after => break at,
+                Instants::One(_) => {}
                 Instants::Gap(end) => local = zone.local(end) - TimeDelta::seconds(1),
-                _ => {}
             }
         };
         // A clock that is set back before then shows again what it has shown before `after`.
@@ -148,7 +152,7 @@ fn check_letters(field: &str, place: usize) -> std::result::Result<(), String> {
             word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest == LETTERS[place])
         });
         if !letters && !named {
-            return Err(format!("is not understood: {word} in field {:?}", field));
+            return Err(format!("is not understood: {word} in field {field:?}"));
         }
     }
     Ok(())

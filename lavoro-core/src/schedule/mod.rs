@@ -288,7 +288,7 @@ impl Timing {
     ) -> Result<Self> {
         let zone = Zone::parse(&source.zone)?;
         let pattern = match (&source.cron, source.every_ms) {
-            (Some(cron), _) => Pattern::Cron(Cron::parse(cron)?, zone),
+            (Some(cron), _) => Pattern::Cron(Box::new(Cron::parse(cron)?), zone),
             (None, Some(every)) if EVERY_MS.contains(&every) => {
                 Pattern::Every { every, offset: source.offset_ms }
             }

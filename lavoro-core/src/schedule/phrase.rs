@@ -184,7 +184,7 @@ fn read(interval: &str) -> Result<Phrase> {
         [unit] if WEEKDAYS.contains(unit) => {
             WEEKDAYS.iter().position(|day| day == unit).map(Phrase::Weekday)
         }
-        [unit] => unit_of(unit).map(|ms| span(1, ms, unit)).unwrap_or_else(|| short(unit)),
+        [unit] => unit_of(unit).map_or_else(|| short(unit), |ms| span(1, ms, unit)),
         [number, unit] => {
             let spelt = NUMBERS.iter().find(|(name, _)| name == number).map(|(_, n)| *n);
             let number = spelt.or_else(|| number.parse().ok().filter(|n| *n > 0));

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 #[derive(Clone, Debug)]
 pub(crate) enum Pattern {
     /// Wall clocks in a zone make an expression true.
-    Cron(Cron, Zone),
+    Cron(Box<Cron>, Zone),
     /// Every so many milliseconds, counted in real time from the epoch plus an offset.
     Every { every: i64, offset: i64 },
 }
