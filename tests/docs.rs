@@ -180,6 +180,17 @@ async fn the_page_on_locks_is_the_example_that_runs() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn the_page_on_schedules_is_the_example_that_runs() {
+    let example = read("lavoro-core/examples/schedules.rs");
+    let (_, rest) = example.split_once("// docs begin\n").unwrap();
+    let (code, _) = rest.split_once("    // docs end").unwrap();
+    let at_margin = |text: &str| text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
+    let page = blocks(&read("docs/schedules.md"), "rust");
+    assert_eq!(page.len(), 1);
+    assert_eq!(at_margin(&page[0]), at_margin(code), "docs/schedules.md and the example differ");
+}
+
 /// A program that the workspace's build has made beside this test.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -202,6 +213,19 @@ async fn the_rust_example_runs() {
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(said, "Hello, Ada!\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_schedules_runs() {
+    let database = Database::new().await;
+    let url = database.url.clone();
+    let run = move || {
+        Command::new(built("examples/schedules")).env("LAVORO_DATABASE_URL", url).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lavoro = database.lavoro().await;
+    assert_eq!(lavoro.schedules().await.unwrap().len(), 3);
 }
 
 /// Statements run; those with parameters are only prepared, which checks names and types.
@@ -228,6 +252,7 @@ async fn the_sql_examples_run() {
     run_sql("README.md").await;
     run_sql("docs/sql.md").await;
     run_sql("docs/locks.md").await;
+    run_sql("docs/schedules.md").await;
 }
 
 /// The rights that docs/sql.md gives to a worker's role are enough for one.
@@ -291,7 +316,7 @@ fn commands_and_options_exist() {
         for line in lines.filter(|line| line.starts_with("lavoro ")) {
             let (mut command, options) = words(line);
             let Some(first) = command.first() else { continue };
-            let two_words = ["jobs", "locks", "queues", "retention", "workers"];
+            let two_words = ["jobs", "locks", "queues", "retention", "schedules", "workers"];
             let depth = if two_words.contains(&first.as_str()) { 2 } else { 1 };
             command.truncate(depth);
             let help = help(&command);
@@ -352,6 +377,8 @@ fn every_limit_is_listed_as_it_is() {
         ("CONCURRENCY", limits::CONCURRENCY.end().to_string()),
         ("WEIGHT", limits::WEIGHT.end().to_string()),
         ("WINDOW", format!("{} hours", limits::WINDOW.end().as_secs() / 3600)),
+        ("JITTER", format!("{} hours", limits::JITTER.as_secs() / 3600)),
+        ("MISSED_JOBS", limits::MISSED_JOBS.end().to_string()),
         ("SCHEMA_BYTES", limits::SCHEMA_BYTES.to_string()),
         ("WINDOW", format!("{} hours", limits::WINDOW.end().as_secs() / 3600)),
     ];

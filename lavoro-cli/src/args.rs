@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bench, completions, dev, doctor, enqueue, jobs, locks, metrics, migrate, queues, retention,
-    top, why, worker, workers,
+    schedules, top, why, worker, workers,
 };
 use crate::exit;
 use crate::globals::Globals;
@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// See and set how long ended jobs are kept
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
+    /// Make schedules and look after them
+    #[command(subcommand)]
+    Schedules(schedules::SchedulesCommand),
     /// Say what keeps a job from running
     Why(why::WhyArgs),
     /// Measure this machine, in a database of the benchmark's own

@@ -8,11 +8,11 @@ Exit codes:
   0  done
   1  any other error; or `lavoro doctor` has found a problem
   2  usage: an argument or option is wrong
-  3  there is no such job
+  3  there is no such job or schedule
   4  the database cannot be reached or used, or its user was refused
   5  Lavoro's schema is missing, outdated or too new: run `lavoro migrate`
   6  something took longer than its limit; the same call may succeed later
-  7  the job is in no state for this, or did not complete";
+  7  the job is in no state for this, or did not complete; there is such a schedule already";
 
 const OTHER: u8 = 1;
 /// The code of a wrong command line.
@@ -36,9 +36,10 @@ pub(crate) const fn code(kind: ErrorKind) -> u8 {
         | ErrorKind::InvalidOption
         | ErrorKind::InvalidUrl
         | ErrorKind::InvalidUniqueKey
+        | ErrorKind::InvalidSchedule
         | ErrorKind::DuplicateHandler
         | ErrorKind::EmbeddedInProduction => USAGE,
-        ErrorKind::JobNotFound => NOT_FOUND,
+        ErrorKind::JobNotFound | ErrorKind::ScheduleNotFound => NOT_FOUND,
         ErrorKind::ConnectionFailed
         | ErrorKind::AuthenticationFailed
         | ErrorKind::DatabaseMissing
@@ -49,7 +50,10 @@ pub(crate) const fn code(kind: ErrorKind) -> u8 {
         | ErrorKind::EmbeddedFailed => DATABASE,
         ErrorKind::SchemaMissing | ErrorKind::SchemaOutdated | ErrorKind::SchemaNewer => SCHEMA,
         ErrorKind::Timeout | ErrorKind::UniquePending => TIMEOUT,
-        ErrorKind::InvalidState | ErrorKind::StaleLease | ErrorKind::LockLost => STATE,
+        ErrorKind::InvalidState
+        | ErrorKind::StaleLease
+        | ErrorKind::LockLost
+        | ErrorKind::ScheduleExists => STATE,
         ErrorKind::Closed | ErrorKind::Database | ErrorKind::Internal => OTHER,
     }
 }

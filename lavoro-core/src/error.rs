@@ -103,6 +103,12 @@ error_kinds! {
     Internal = "internal" "LV031",
     /// A lock is not held any more: it has expired, or was released.
     LockLost = "lock_lost" "LV032",
+    /// A schedule cannot be understood, never comes true, or has an option out of its range.
+    InvalidSchedule = "invalid_schedule" "LV040",
+    /// No schedule has this name.
+    ScheduleNotFound = "schedule_not_found" "LV041",
+    /// A schedule of this name exists already.
+    ScheduleExists = "schedule_exists" "LV042",
 }
 
 impl ErrorKind {

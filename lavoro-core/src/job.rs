@@ -1,9 +1,11 @@
 //! Jobs: what a worker is handed, and what an operator sees.
 
 mod info;
+mod slot;
 mod speech;
 
 pub use info::{JobError, JobInfo, Progress};
+pub use slot::JobSlot;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::notes::Notes;
@@ -299,6 +301,12 @@ impl Job {
     #[must_use]
     pub fn payload_json(&self) -> &str {
         &self.payload
+    }
+
+    /// The schedule and the slot that the job was enqueued for, if it was.
+    #[must_use]
+    pub fn slot(&self) -> Option<JobSlot> {
+        JobSlot::of(&serde_json::from_str(self.metadata_json()?).ok()?)
     }
 
     /// The metadata as JSON text, if there is any.

@@ -42,7 +42,7 @@
 //! # Layers
 //!
 //! Modules depend on each other in one direction: `error fleet job job_edit json limits new_job
-//! notes options outcome retention retry signal trace why` (no database) ← `store` (the only code that speaks SQL) ← `lock` ← `client maintenance
+//! notes options outcome retention retry schedule signal trace why` (no database) ← `store` (the only code that speaks SQL) ← `lock` ← `client maintenance
 //! worker` ← `testing` ← this list. A test holds them to it.
 
 mod client;
@@ -71,6 +71,7 @@ mod runtime;
 mod sabotage;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
+mod schedule;
 mod service;
 mod signal;
 mod statistics;
@@ -89,7 +90,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventJob};
 pub use fleet::{WorkerInfo, WorkerQueue, WorkerState};
 pub use job::{
-    DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobState, Progress,
+    DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Job, JobError, JobId, JobInfo, JobSlot, JobState, Progress,
 };
 pub use job_edit::JobEdit;
 pub use json::Json;
@@ -100,6 +101,7 @@ pub use options::{ConnectOptions, OnLostContact, QueueOptions, Timing, WorkerOpt
 pub use outcome::{Failure, FailureKind, Outcome, Verdict};
 pub use retention::Retention;
 pub use retry::{Backoff, BackoffKind};
+pub use schedule::{INTERVALS, Missed, OnLost, Overlap, Schedule, ScheduleInfo, SlotInfo};
 pub use signal::StopReason;
 pub use statistics::{Figures, Quantiles, QueueStatistics, TaskStatistics};
 pub use store::{BulkOutcome, JobFilter, JobPage, LockInfo, LogFilter, QueueInfo, Unhandled};

@@ -60,6 +60,10 @@ pub const LOCK_LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(24);
 /// How long to wait for a lock.
 pub const LOCK_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
+/// How long after its slot the job of a schedule may be due by jitter.
+pub const JITTER: Duration = Duration::from_hours(24);
+/// How many missed slots of a schedule may be made up for at once.
+pub const MISSED_JOBS: RangeInclusive<u32> = 1..=1000;
 /// The longest schema name, in bytes: PostgreSQL's own limit for identifiers.
 pub const SCHEMA_BYTES: usize = 63;
 
@@ -71,6 +75,11 @@ pub fn check_task(name: &str) -> Result<()> {
 /// Checks the task of a follow-up job.
 pub fn check_follow_up(name: &str) -> Result<()> {
     check_name(ErrorKind::InvalidTask, "on_discarded", name, NAME_BYTES)
+}
+
+/// Checks a schedule's name.
+pub fn check_schedule(name: &str) -> Result<()> {
+    check_name(ErrorKind::InvalidSchedule, "schedule", name, NAME_BYTES)
 }
 
 /// Checks a queue's name.

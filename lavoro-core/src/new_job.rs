@@ -212,7 +212,15 @@ impl NewJob {
     }
 
     /// Holds every field against its limit.
-    pub(crate) fn check(self) -> Result<CheckedJob> {
+    pub(crate) fn check(mut self) -> Result<CheckedJob> {
+        let trace = self.trace.take();
+        let mut job = self.check_untraced()?;
+        job.metadata = trace::carry(trace, job.metadata)?;
+        Ok(job)
+    }
+
+    /// As [`check`](Self::check), for a job that belongs to no trace.
+    pub(crate) fn check_untraced(self) -> Result<CheckedJob> {
         limits::check_task(&self.task)?;
         limits::check_queue(&self.queue)?;
         let payload = self.payload?;
@@ -236,7 +244,6 @@ impl NewJob {
         if metadata.as_ref().is_some_and(|json| !json.as_str().starts_with('{')) {
             return Err(Error::new(ErrorKind::InvalidOption, "metadata is no JSON object"));
         }
-        let metadata = trace::carry(self.trace, metadata)?;
         Ok(CheckedJob {
             task: self.task,
             queue: self.queue,

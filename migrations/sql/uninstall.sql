@@ -1,8 +1,12 @@
 -- Removes everything that the migrations made, and the schema if nothing else is left in it.
-drop view if exists lavoro.locks, lavoro.jobs;
+drop view if exists lavoro.schedules, lavoro.locks, lavoro.jobs;
 drop function if exists lavoro.lock_check, lavoro.lock_force_release, lavoro.lock_release,
     lavoro.lock_extend, lavoro.lock_acquire, lavoro.lock_millis, lavoro.lock_take, lavoro.lock_durably, lavoro.lock_wake,
     lavoro.lock_channel;
+drop function if exists lavoro.schedule_add, lavoro.schedule_run, lavoro.schedule_remove,
+    lavoro.schedule_resume, lavoro.schedule_pause, lavoro.run_held, lavoro.run_ended, lavoro.schedule_lock,
+    lavoro.fire;
+drop table if exists lavoro.declarer, lavoro.slot, lavoro.schedule_state, lavoro.schedule;
 drop function if exists lavoro.edit_all, lavoro.delete_all, lavoro.retry_all, lavoro.cancel_all,
     lavoro.unlist, lavoro.put_back, lavoro.withdraw_all, lavoro.has_worker, lavoro.follow_up, lavoro.expire, lavoro.forget,
     lavoro.delete, lavoro.move_key, lavoro.edit, lavoro.retry, lavoro.cancel, lavoro.withdraw, lavoro.complete,

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     6 "view",
     7 "bulk",
     8 "locks",
+    9 "schedules",
 };
 
 /// The version that a database has once all of [`MIGRATIONS`] are applied.

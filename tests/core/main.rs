@@ -19,6 +19,7 @@ mod errors;
 mod events;
 mod expiry;
 mod faults;
+mod firing;
 mod follow_up;
 mod handlers;
 mod health;
@@ -43,7 +44,9 @@ mod queues;
 mod retention;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod schedules;
 mod sharing;
+mod slots;
 mod sql_calls;
 mod sql_interface;
 mod statements;

@@ -41,6 +41,17 @@ const HOT: &[(&str, &str)] = &[
     ("peek", "('{default}'::text[], '{t}'::text[], false)"),
     ("job_ended", "('{1,2}'::bigint[])"),
     ("next_due", ""),
+    ("schedule_next", ""),
+    ("schedule_due", "(1000::bigint, null::timestamptz)"),
+    ("schedule_read", "('{1,2}'::bigint[], null::timestamptz)"),
+    (
+        "schedule_advance",
+        "('{1}'::bigint[], array[now()], array[now()], array[now()], array[now()], '{1}'::bigint[],
+          array[now()], '{skipped}'::text[], '{x}'::text[], array[now()], '{1}'::bigint[],
+          '{x}'::text[])",
+    ),
+    ("slot_list", "(1::bigint, 10::bigint)"),
+    ("slot_prune", "(1000::bigint, 604800000::bigint)"),
     (
         "progress_write",
         "('{1,2}'::bigint[], array[gen_random_uuid(), gen_random_uuid()], array[now(), now()],
@@ -110,6 +121,9 @@ const TABLES: &[&str] = &[
     "expiry",
     "cancel_request",
     "lock",
+    "schedule",
+    "schedule_state",
+    "slot",
 ];
 
 fn directory() -> std::path::PathBuf {

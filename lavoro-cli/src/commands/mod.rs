@@ -13,6 +13,7 @@ pub(crate) mod migrate;
 mod queue_stats;
 pub(crate) mod queues;
 pub(crate) mod retention;
+pub(crate) mod schedules;
 pub(crate) mod top;
 pub(crate) mod why;
 pub(crate) mod worker;
@@ -56,6 +57,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<()> {
         Command::Workers(command) => workers::run(globals, command, output).await,
         Command::Metrics(args) => metrics::run(globals, &args, output).await,
         Command::Retention(command) => retention::run(globals, command, output).await,
+        Command::Schedules(command) => schedules::run(globals, command, output).await,
         Command::Why(args) => why::run(globals, &args, output).await,
         Command::Bench(args) => bench::run(globals, &args, output).await,
     }

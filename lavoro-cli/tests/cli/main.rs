@@ -11,6 +11,7 @@ mod locks;
 mod logs;
 mod queues;
 mod retention;
+mod schedules;
 mod support;
 mod top;
 mod why;

@@ -3,6 +3,7 @@
 mod bulk;
 mod coalesce;
 mod consumers;
+mod declarer;
 mod diagnose;
 mod fleet;
 mod handle;
@@ -13,6 +14,7 @@ mod migrations;
 mod producer;
 mod queues;
 mod retention;
+mod schedules;
 mod statistics;
 mod target;
 mod transaction;
@@ -36,6 +38,7 @@ use crate::store::{Migrator, Store};
 use bulk::Bulk;
 use coalesce::Coalescer;
 use consumers::Consumers;
+use declarer::Declarer;
 use hint::Hinter;
 use std::sync::Arc;
 use target::Target;
@@ -68,6 +71,7 @@ struct Inner {
     bulk: Mutex<Bulk>,
     hinter: Hinter,
     consumers: Option<Consumers>,
+    declarer: Declarer,
     waiter: Waiter,
     locks: Locks,
     maintenance: Mutex<Option<Maintenance>>,
@@ -131,6 +135,7 @@ impl Lavoro {
                 consumers: options
                     .warn_unhandled
                     .then(|| Consumers::start(handle, Arc::clone(&store))),
+                declarer: Declarer::new(handle, Arc::clone(&store)),
                 waiter: Waiter::start(handle, Arc::clone(&store)),
                 locks: Locks::new(Arc::clone(&store)),
                 hinter,
@@ -244,6 +249,7 @@ impl Lavoro {
             if let Some(consumers) = &inner.consumers {
                 consumers.close().await;
             }
+            inner.declarer.close().await;
             if let Some(maintenance) = inner.maintenance.lock().await.take() {
                 maintenance.stop().await;
             }

@@ -1,10 +1,11 @@
-//! Keeping jobs moving: promote what is due, end what has expired, rescue what was lost, prune
-//! what is old.
+//! Keeping jobs moving: promote what is due, fire schedules, end what has expired, rescue what was
+//! lost, prune what is old.
 //!
 //! There is no leader. Every worker does all of it, and so does a client opened with
 //! `maintenance: true`; each step is idempotent and safe beside others.
 
 mod expire;
+mod fire;
 mod promote;
 mod prune;
 mod rescue;
@@ -18,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 pub(crate) use expire::Expirer;
+pub(crate) use fire::Firer;
 pub(crate) use promote::Promoter;
 pub(crate) use prune::Pruner;
 pub(crate) use rescue::Rescuer;
@@ -38,12 +40,14 @@ impl Maintenance {
     ) -> Self {
         let never = || Arc::new(Notify::new());
         let promoter = Promoter::new(Arc::clone(store), timing, Arc::clone(woken));
+        let firer = Firer::new(Arc::clone(store), timing, Arc::clone(woken));
         let rescuer = Rescuer::new(Arc::clone(store), timing, Arc::clone(woken));
         let expirer = Expirer::new(Arc::clone(store), timing);
         let pruner = Pruner::new(Arc::clone(store), timing);
         Self {
             services: vec![
                 Service::start(runtime, promoter, never()),
+                Service::start(runtime, firer, never()),
                 Service::start(runtime, rescuer, never()),
                 Service::start(runtime, expirer, never()),
                 Service::start(runtime, pruner, never()),

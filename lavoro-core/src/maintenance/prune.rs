@@ -13,6 +13,10 @@ use std::time::Duration;
 /// payloads may be large or the server busy; and after failures.
 const JOBS: [i64; 3] = [4096, 256, 16];
 
+/// How many decisions on slots of schedules a round deletes at most, and how long they are kept.
+const SLOTS: i64 = 50_000;
+const SLOTS_KEPT: Duration = Duration::from_hours(7 * 24);
+
 /// How long a step may take before the next one deletes fewer.
 const LONG: Duration = Duration::from_millis(500);
 
@@ -40,6 +44,7 @@ impl Pruner {
         let kept = Retention::BUILT_IN.spans().into_iter().filter_map(|(_, span)| span).max();
         self.store.sweep(kept.unwrap_or_default()).await?;
         self.store.fold_tally().await?;
+        self.store.prune_slots(SLOTS, SLOTS_KEPT).await?;
         let print = self.store.note_kept(self.timing.prune).await?;
         self.round = Some(print);
         Ok(print)

@@ -76,10 +76,22 @@ impl Step for Rescuer {
 /// What becomes of a job whose worker was lost.
 ///
 /// One that was merely leased beside others is not blamed: it returns as a suspect, and the
-/// attempt is not counted. One that ran as a suspect was alone among its kind in that process,
+/// attempt is not counted. One that must not run again before a person has looked is discarded. One that ran as a suspect was alone among its kind in that process,
 /// so the loss counts as its failure.
 fn judge(held: &Held) -> std::result::Result<Return, Ending> {
     let failure = |what: &str| Some(Failure::new(FailureKind::Lost, what));
+    let discard = |failure| Ending {
+        job: held.job,
+        token: held.token,
+        place: None,
+        keyed: held.keyed,
+        state: Final::Discarded,
+        result: None,
+        failure,
+    };
+    if held.exclusive {
+        return Err(discard(failure("the worker was lost, and its schedule holds such runs")));
+    }
     if !held.suspect && !sabotage::is(Mutant::BlameNeighbours) {
         return Ok(Return {
             job: held.job,
@@ -94,15 +106,7 @@ fn judge(held: &Held) -> std::result::Result<Return, Ending> {
     let failure = failure("the worker was lost while this job ran as its only suspect");
     let counted = held.attempt - u32::from(sabotage::is(Mutant::NoAttemptCount));
     if counted >= held.max_attempts {
-        return Err(Ending {
-            job: held.job,
-            token: held.token,
-            place: None,
-            keyed: held.keyed,
-            state: Final::Discarded,
-            result: None,
-            failure,
-        });
+        return Err(discard(failure));
     }
     let backoff = held.backoff.unwrap_or_default();
     Ok(Return {

@@ -152,7 +152,7 @@ fn expiry(expiry: Due) -> (Option<i64>, Option<DateTime<Utc>>) {
     }
 }
 
-fn backoff_json(backoff: &crate::retry::Backoff) -> String {
+pub(super) fn backoff_json(backoff: &crate::retry::Backoff) -> String {
     serde_json::json!(backoff).to_string()
 }
 

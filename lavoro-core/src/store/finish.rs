@@ -55,6 +55,8 @@ pub(crate) struct Held {
     pub(crate) max_attempts: u32,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) keyed: bool,
+    /// If it is lost, nobody may run it again before a person has looked.
+    pub(crate) exclusive: bool,
 }
 
 /// What was recorded of a batch of endings.
@@ -216,5 +218,6 @@ fn held_row(row: &sqlx::postgres::PgRow) -> Held {
         max_attempts: row.get::<i16, _>("max_attempts").unsigned_abs().into(),
         backoff: backoff.and_then(|text| Backoff::from_json(text).ok()),
         keyed: row.get("keyed"),
+        exclusive: row.get("exclusive"),
     }
 }

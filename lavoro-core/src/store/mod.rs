@@ -21,8 +21,10 @@ mod notes;
 mod queues;
 mod retention;
 mod rows;
+mod schedules;
 mod search;
 mod session;
+mod slots;
 mod statements;
 mod tally;
 mod transaction;
@@ -47,6 +49,7 @@ pub(crate) use migrate::Migrator;
 pub use notes::LogFilter;
 pub use queues::QueueInfo;
 pub(crate) use queues::{Chunk, Lane};
+pub(crate) use schedules::Put;
 pub(crate) use tally::TallyRow;
 pub(crate) use workers::Registration;
 

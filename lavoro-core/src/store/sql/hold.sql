@@ -9,7 +9,7 @@ with held as materialized (
     for no key update
 )
 select h.token, h.job_id, h.attempt, h.suspect, j.max_attempts, j.backoff::text as backoff,
-       j.unique_key is not null as keyed
+       j.unique_key is not null as keyed, j.exclusive
 from (
     select h.token, u.job_id, u.attempt, u.job_id is not distinct from h.suspect as suspect
     from held h
@@ -18,7 +18,8 @@ from (
     order by u.job_id
 ) h
 cross join lateral (
-    select j.max_attempts, j.backoff, j.unique_key
+    select j.max_attempts, j.backoff, j.unique_key,
+           coalesce(j.metadata #>> '{schedule,on_lost}' = 'hold', false) as exclusive
     from lavoro.job j
     where j.id = h.job_id
     for no key update skip locked

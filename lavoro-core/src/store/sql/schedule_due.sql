@@ -1,0 +1,8 @@
+-- Locks the states of up to $1 schedules that are to be looked at, but for those that another holds.
+-- $2 stands in for the server's clock in tests.
+select t.schedule_id
+from lavoro.schedule_state t
+where t.next_at <= coalesce($2::timestamptz, statement_timestamp())
+order by t.next_at
+limit $1
+for update skip locked

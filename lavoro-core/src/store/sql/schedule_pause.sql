@@ -1,0 +1,2 @@
+-- Pauses a schedule.
+select lavoro.schedule_pause($1)

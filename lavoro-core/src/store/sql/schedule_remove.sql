@@ -1,0 +1,2 @@
+-- Removes a schedule; answers whether there was one.
+select lavoro.schedule_remove($1) as removed

@@ -1,0 +1,2 @@
+-- Resumes a schedule.
+select lavoro.schedule_resume($1)
