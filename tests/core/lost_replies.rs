@@ -62,3 +62,26 @@ async fn an_outcome_whose_reply_is_lost_is_accepted() {
     worker.stop(LONG).await;
     database.assert_sound().await;
 }
+
+/// A snooze leaves no outcome and no error behind; it is known by what is not there any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snooze_whose_reply_is_lost_is_accepted() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let proxy = Proxy::start(&database.url).await;
+    let worker = worker(&proxy).await;
+    let hour = Duration::from_hours(1);
+    let outcomes = [Outcome::snooze(hour), Outcome::retry_in(hour, "not yet")];
+    for (n, outcome) in outcomes.into_iter().enumerate() {
+        let handle = lavoro.enqueue(NewJob::new("t", n)).await.unwrap();
+        let job = worker.next_jobs(1).await.remove(0);
+        proxy.lose(Reply::Commit);
+        let finish = Finish { job: job.id(), token: job.token(), outcome };
+        assert_eq!(worker.finish(vec![finish]).await, [Verdict::Accepted]);
+        assert_eq!(proxy.lost(), n + 1, "a reply was lost");
+        let state = handle.info().await.unwrap().state;
+        assert!(matches!(state, JobState::Scheduled | JobState::Retrying), "{state}");
+    }
+    worker.stop(LONG).await;
+    database.assert_sound().await;
+}

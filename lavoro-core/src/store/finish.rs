@@ -95,13 +95,15 @@ impl Store {
             .bind(keyed)
     }
 
-    /// Which of these attempts are recorded as ended, whoever was told.
-    pub(crate) async fn recorded(&self, attempts: &[Ticket]) -> Result<Vec<JobId>> {
+    /// Which of these attempts are recorded as ended, whoever was told; of each, whether its job
+    /// was given back without an error.
+    pub(crate) async fn recorded(&self, attempts: &[(Ticket, bool)]) -> Result<Vec<JobId>> {
         let query = self
             .query(&self.sql.recorded)
-            .bind(attempts.iter().map(|ticket| ticket.id).collect::<Vec<_>>())
-            .bind(attempts.iter().map(|ticket| ticket.claimed_at).collect::<Vec<_>>())
-            .bind(attempts.iter().map(|ticket| ticket.token).collect::<Vec<_>>());
+            .bind(attempts.iter().map(|(ticket, _)| ticket.id).collect::<Vec<_>>())
+            .bind(attempts.iter().map(|(ticket, _)| ticket.claimed_at).collect::<Vec<_>>())
+            .bind(attempts.iter().map(|(ticket, _)| ticket.token).collect::<Vec<_>>())
+            .bind(attempts.iter().map(|(_, given_back)| *given_back).collect::<Vec<_>>());
         let rows = self.fetch_all(query).await?;
         Ok(rows.iter().map(|row| row.get("job_id")).collect())
     }

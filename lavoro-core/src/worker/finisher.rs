@@ -194,10 +194,12 @@ impl Recorder {
     /// Tells those who wait. What was not accepted may have been recorded by an earlier try
     /// whose reply was lost.
     async fn answer(&self, reports: Vec<Report>, mut accepted: HashSet<JobId>) {
-        let doubtful: Vec<Ticket> = reports
+        let is_quiet =
+            |outcome: &Outcome| matches!(outcome, Outcome::Snooze { .. } | Outcome::Release);
+        let doubtful: Vec<(Ticket, bool)> = reports
             .iter()
             .filter(|(ticket, _, _)| !accepted.contains(&ticket.id))
-            .map(|(ticket, _, _)| ticket.clone())
+            .map(|(ticket, outcome, _)| (ticket.clone(), is_quiet(outcome)))
             .collect();
         if !doubtful.is_empty() {
             accepted.extend(self.recorded(&doubtful).await);
@@ -220,7 +222,7 @@ impl Recorder {
         }
     }
 
-    async fn recorded(&self, doubtful: &[Ticket]) -> Vec<JobId> {
+    async fn recorded(&self, doubtful: &[(Ticket, bool)]) -> Vec<JobId> {
         let mut patience = Patience::default();
         loop {
             match self.store.recorded(doubtful).await {

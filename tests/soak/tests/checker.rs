@@ -297,11 +297,3 @@ fn contradictions_of_the_tables_and_hung_processes_are_told() {
     finds(&["unsound"], &[GOOD, "unsound: job 11 is nowhere"]);
     finds(&["hung"], &[GOOD, "run: hung 1"]);
 }
-
-#[test]
-fn a_snooze_whose_reply_was_lost_stands() {
-    let snooze = LOST_LEASE.replace("Stale complete", "Stale snooze");
-    finds(&["unjustified"], &[&snooze]);
-    finds(&[], &[&snooze, "nemesis: fault swallow 11000000 11100000 7"]);
-    finds(&["unjustified"], &[&snooze, "nemesis: fault swallow 11000000 11100000 8"]);
-}

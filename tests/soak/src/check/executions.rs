@@ -95,11 +95,7 @@ fn is_excused(view: &View<'_>, run: &Start) -> bool {
         let ours = fault.victims.is_empty() || fault.victims.contains(&run.pid);
         ours && fault.from <= until && run.at <= fault.to + view.lease
     };
-    // Nothing records a snooze but its job's place: if the reply was lost, Lavoro cannot tell
-    // it from one that was refused, and says so (docs/reliability.md). It stands all the same.
-    let is_lost_snooze =
-        end.is_some_and(|end| end.said == "snooze") && view.ledger.faults.iter().any(hit);
-    view.excuses.iter().any(|fault| hit(fault)) || is_lost_snooze || was_storm(view, run.id)
+    view.excuses.iter().any(|fault| hit(fault)) || was_storm(view, run.id)
 }
 
 /// Storm jobs are cancelled while they run.
