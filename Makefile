@@ -10,7 +10,7 @@ print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example genera
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-# What make test runs the database suites on, besides the PostgreSQL of this machine.
+# What make edges runs the database suites on.
 OLDEST := 14
 NEWEST := 18
 
@@ -24,7 +24,7 @@ demo: postgres ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit plain edges test-pooler sabotage verify package ## Everything that must pass; CI runs exactly this
+test: deps lint build unit plain sabotage verify package ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
@@ -38,7 +38,7 @@ build:
 unit: build
 	cargo test --workspace
 
-edges: build
+edges: build ## The database suites on the oldest and the newest PostgreSQL
 	scripts/matrix.sh $(OLDEST) $(NEWEST)
 
 test-matrix: build ## The database suites on each major version of PostgreSQL

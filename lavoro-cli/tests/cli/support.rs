@@ -107,7 +107,8 @@ impl Schema {
 
     /// The program with this schema.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        command(&[args, &["--database-url", url(), "--schema", &self.0]].concat())
+        // Before the rest: what follows "--" belongs to someone else.
+        command(&[&["--database-url", url(), "--schema", &self.0], args].concat())
     }
 
     /// Runs the program.

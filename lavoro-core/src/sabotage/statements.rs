@@ -38,6 +38,7 @@ pub(super) const SWAPS: &[Swap] = &[
     swap(Mutant::EarlyReap, "lost_leases", "w.lease_ms * ", "w.lease_ms / 10 * "),
     swap(Mutant::ForgetRemainder, "claim", " as piece) p\n)", " as piece) p\n    where false\n)"),
     swap(Mutant::LostReplyDoubles, "enqueue", "where id = $1 and seq < $2", "where id = $1"),
+    swap(Mutant::LostReplyDoubles, "enqueue_lone", "where id = $1 and seq < $2", "where id = $1"),
     swap(
         Mutant::NoFence,
         "finish",
