@@ -15,7 +15,7 @@ use serde_json::json;
 #[derive(Debug, Subcommand)]
 pub(crate) enum SchedulesCommand {
     /// Make a schedule, or replace one
-    Add(add::AddArgs),
+    Add(Box<add::AddArgs>),
     /// Show the schedules, their next slots and what became of the latest
     List(show::ListArgs),
     /// Show all of a schedule and the latest decisions on its slots
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<()> {
     with_lavoro(globals, async |lavoro| match command {
-        SchedulesCommand::Add(args) => add::run(lavoro, args, output).await,
+        SchedulesCommand::Add(args) => add::run(lavoro, *args, output).await,
         SchedulesCommand::List(_) => show::list(lavoro, output).await,
         SchedulesCommand::Show(args) => show::show(lavoro, &args, output).await,
         SchedulesCommand::Pause(NameArgs { name }) => {

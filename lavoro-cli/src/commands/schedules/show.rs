@@ -6,6 +6,7 @@ use crate::output::{Output, Table, printable};
 use clap::Args;
 use lavoro_core::{Lavoro, ScheduleInfo, SlotInfo};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// Nothing to choose.
 #[derive(Debug, Args)]
@@ -112,7 +113,8 @@ fn text(schedule: &ScheduleInfo, slots: &[SlotInfo]) -> String {
     if let Value::Object(fields) = json!(schedule) {
         for (field, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            text.push_str(&format!("{field}: {}\n", printable(&value)));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{field}: {}", printable(&value));
         }
     }
     let mut table = Table::new(&["SLOT", "BECAME", "JOB", "UP TO", "DECIDED"]);
