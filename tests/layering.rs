@@ -19,7 +19,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("notes", &["json", "limits"]),
     ("histogram", &[]),
     ("metrics", &["histogram"]),
-    ("statistics", &["histogram", "metrics"]),
     ("doctor", &[]),
     ("trace", &["json", "limits"]),
     ("job", &["json", "limits", "notes", "retry", "signal", "trace"]),
@@ -32,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &[]),
     ("job_edit", &["json", "limits", "new_job"]),
     ("fleet", &[]),
+    ("statistics", &["fleet", "histogram", "metrics"]),
     ("why", &["fleet", "job"]),
     (
         "store",
@@ -212,7 +212,9 @@ fn pure_modules_know_no_runtime_and_no_database() {
 fn only_the_store_speaks_sql() {
     let verbs = ["select ", "insert into ", "delete from ", "update lavoro"];
     for (module, files) in modules().into_iter().filter(|(name, _)| name != "store") {
-        for file in files.iter().filter(|_| module != "embedded") {
+        // Mutants replace clauses of statements by others.
+        let is_exempt = ["embedded", "sabotage"].contains(&module.as_str());
+        for file in files.iter().filter(|_| !is_exempt) {
             let source = std::fs::read_to_string(file).unwrap();
             let found = verbs.iter().find(|verb| source.contains(&format!("\"{verb}")));
             assert!(found.is_none(), "{} holds SQL", file.display());

@@ -297,7 +297,10 @@ async fn everything_that_hangs_on_a_job_goes_with_it() {
     .fetch_all(&database.pool)
     .await
     .unwrap();
-    let new: Vec<_> = known.iter().filter(|table| !HANGING.contains(&table.as_str())).collect();
+    // What schedules know of their jobs is kept by rules of its own.
+    let others = ["slot", "schedule_state"];
+    let is_new = |table: &&String| ![&HANGING[..], &others].concat().contains(&table.as_str());
+    let new: Vec<_> = known.iter().filter(is_new).collect();
     assert_eq!(new, Vec::<&String>::new());
     database.assert_sound().await;
 }
@@ -390,6 +393,8 @@ async fn an_open_transaction_keeps_its_jobs_and_holds_up_nobody() {
     retrying.commit().await.unwrap();
     deleting.rollback().await.unwrap();
     completing.commit().await.unwrap();
+    // As its worker does when nothing runs under the lease any more.
+    database.run("delete from lavoro.lease").await;
     assert_eq!(hand.round(8.01).await.0, 2, "9, which was not deleted, and 200");
     let lavoro = database.lavoro().await;
     assert_eq!(lavoro.job(7).info().await.unwrap().state, JobState::Available);

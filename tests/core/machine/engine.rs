@@ -14,7 +14,7 @@ use uuid::Uuid;
 const EMPTY: &str = "
     truncate lavoro.job, lavoro.ready, lavoro.scheduled, lavoro.lease, lavoro.outcome,
              lavoro.past_outcome, lavoro.error, lavoro.worker, lavoro.queue, lavoro.unique_key,
-             lavoro.cancel_request, lavoro.expiry";
+             lavoro.cancel_request, lavoro.expiry, lavoro.kept";
 
 /// A worker whose heartbeat lies far in the future: it is never taken for lost.
 const WORKER: &str = "
@@ -89,6 +89,9 @@ pub(super) enum Happened {
     },
     Expired {
         hour: i32,
+    },
+    Pruned {
+        left: Vec<i64>,
     },
     Crashed {
         worker: usize,
@@ -177,6 +180,7 @@ impl Engine {
                 self.at("expire", *hour).await;
                 Happened::Expired { hour: *hour }
             }
+            Op::Prune => self.prune().await,
             Op::Crash(worker) => self.crash(*worker).await,
             Op::Poison(..) | Op::SecondLife(..) => unreachable!("taken apart into its steps"),
             Op::Retry(n) => match model.ended(*n).or_else(|| model.pick(*n)) {
@@ -370,6 +374,34 @@ impl Engine {
             .execute(&self.pool)
             .await
             .unwrap();
+    }
+
+    /// A whole round of pruning, days later, that keeps nothing.
+    async fn prune(&self) -> Happened {
+        let pool = &self.pool;
+        let listed = "select exists (select from lavoro.lease l, unnest(l.jobs) as u
+                      where u in (select job_id from lavoro.outcome))";
+        if sqlx::query_scalar(listed).fetch_one(pool).await.unwrap() {
+            return Happened::Nothing;
+        }
+        sqlx::raw_sql("truncate lavoro.kept").execute(pool).await.unwrap();
+        let note = sqlx::query(statement("kept_note")).bind(0_i64);
+        let print: i64 = note.fetch_one(pool).await.unwrap().get("print");
+        loop {
+            let step = sqlx::query(statement("prune"))
+                .bind(0_i64)
+                .bind(0_i64)
+                .bind(0_i64)
+                .bind(1000_i64)
+                .bind(60_000_i64)
+                .bind(print)
+                .bind(Some(self.hour(100)));
+            if step.fetch_all(pool).await.unwrap().is_empty() {
+                break;
+            }
+        }
+        let left = sqlx::query_scalar("select job_id from lavoro.outcome");
+        Happened::Pruned { left: left.fetch_all(pool).await.unwrap() }
     }
 
     async fn crash(&mut self, worker: usize) -> Happened {

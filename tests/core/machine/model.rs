@@ -171,6 +171,10 @@ impl Model {
                 self.jobs.values_mut().for_each(|job| job.expire(*hour));
                 Ok(())
             }
+            Happened::Pruned { left } => {
+                self.jobs.retain(|_, job| !job.has_ended());
+                ensure(left.is_empty(), || format!("{left:?} should have been pruned"))
+            }
             Happened::Crashed { worker } => {
                 let lost = |(id, job): (&i64, &Job)| job.is_held_by(*worker).then_some(*id);
                 let ids: Vec<i64> = self.jobs.iter().filter_map(lost).collect();

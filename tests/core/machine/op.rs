@@ -44,6 +44,9 @@ pub(super) enum Op {
     Promote(#[proptest(strategy = "0..6_i32")] i32),
     /// Everything whose time to begin is over at this hour ends.
     Expire(#[proptest(strategy = "0..6_i32")] i32),
+    /// Everything that has ended is deleted, if no lease lists any of it beside jobs that run:
+    /// retention is longer than that.
+    Prune,
     /// A worker is lost, and its leases are rescued.
     #[proptest(weight = 2)]
     Crash(#[proptest(strategy = "0..3_usize")] usize),
