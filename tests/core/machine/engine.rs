@@ -90,8 +90,10 @@ pub(super) enum Happened {
     Expired {
         hour: i32,
     },
+    /// What has ended and is still there: under a lease, and under none.
     Pruned {
-        left: Vec<i64>,
+        listed: Vec<i64>,
+        forgotten: Vec<i64>,
     },
     Crashed {
         worker: usize,
@@ -379,11 +381,6 @@ impl Engine {
     /// A whole round of pruning, days later, that keeps nothing.
     async fn prune(&self) -> Happened {
         let pool = &self.pool;
-        let listed = "select exists (select from lavoro.lease l, unnest(l.jobs) as u
-                      where u in (select job_id from lavoro.outcome))";
-        if sqlx::query_scalar(listed).fetch_one(pool).await.unwrap() {
-            return Happened::Nothing;
-        }
         sqlx::raw_sql("truncate lavoro.kept").execute(pool).await.unwrap();
         let note = sqlx::query(statement("kept_note")).bind(0_i64);
         let print: i64 = note.fetch_one(pool).await.unwrap().get("print");
@@ -400,8 +397,15 @@ impl Engine {
                 break;
             }
         }
-        let left = sqlx::query_scalar("select job_id from lavoro.outcome");
-        Happened::Pruned { left: left.fetch_all(pool).await.unwrap() }
+        let listed = "job_id in (select unnest(jobs) from lavoro.lease)";
+        let ended = async |condition: String| -> Vec<i64> {
+            let sql = format!("select job_id from lavoro.outcome where {condition}");
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(pool).await.unwrap()
+        };
+        Happened::Pruned {
+            listed: ended(listed.to_owned()).await,
+            forgotten: ended(format!("not {listed}")).await,
+        }
     }
 
     async fn crash(&mut self, worker: usize) -> Happened {

@@ -171,9 +171,9 @@ impl Model {
                 self.jobs.values_mut().for_each(|job| job.expire(*hour));
                 Ok(())
             }
-            Happened::Pruned { left } => {
-                self.jobs.retain(|_, job| !job.has_ended());
-                ensure(left.is_empty(), || format!("{left:?} should have been pruned"))
+            Happened::Pruned { listed, forgotten } => {
+                self.jobs.retain(|id, job| !job.has_ended() || listed.contains(id));
+                ensure(forgotten.is_empty(), || format!("{forgotten:?} should have been pruned"))
             }
             Happened::Crashed { worker } => {
                 let lost = |(id, job): (&i64, &Job)| job.is_held_by(*worker).then_some(*id);

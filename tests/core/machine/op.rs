@@ -44,8 +44,7 @@ pub(super) enum Op {
     Promote(#[proptest(strategy = "0..6_i32")] i32),
     /// Everything whose time to begin is over at this hour ends.
     Expire(#[proptest(strategy = "0..6_i32")] i32),
-    /// Everything that has ended is deleted, if no lease lists any of it beside jobs that run:
-    /// retention is longer than that.
+    /// Everything that has ended is deleted, unless a lease still lists it.
     Prune,
     /// A worker is lost, and its leases are rescued.
     #[proptest(weight = 2)]

@@ -52,7 +52,14 @@ with clock as materialized (
     ) k
 ), free as materialized (
     select j.id, e.at
-    from (select job_id, at from ended where until <= (select now from clock) order by job_id) e
+    from (select job_id, at from ended
+          where until <= (select now from clock)
+            -- A lease that went on listing it beside jobs that run would never be empty.
+            and job_id <> all (array(select u.id
+                                     from lavoro.lease l
+                                     cross join lateral unnest(l.jobs) as u (id)
+                                     where l.worker_id is not null)) -- by the index
+          order by job_id) e
     cross join lateral (
         select j.id from lavoro.job j where j.id = e.job_id for update skip locked
     ) j
