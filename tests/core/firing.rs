@@ -27,21 +27,30 @@ fn process(database: &Database, log: &std::path::Path, name: &str) -> WorkerProc
     WorkerProcess::start(env!("CARGO_BIN_EXE_lavoro-test-worker"), &spec)
 }
 
-/// Kills one of these processes after the other with SIGKILL, and starts it anew, for a while.
-async fn storm(database: &Database, log: &std::path::Path, processes: u32) -> u32 {
+/// Kills one of these processes after the other with SIGKILL, and starts it anew, for a while, and
+/// then on, ever less often, until `runs` jobs have ended: a machine that has much else to do
+/// takes longer to start a process than it is left alive.
+async fn storm(database: &Database, log: &std::path::Path, processes: u32, runs: i64) -> u32 {
     let mut workers: Vec<_> =
         (0..processes).map(|n| process(database, log, &format!("worker {n}"))).collect();
-    let until = Instant::now() + STORM;
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(700);
     let mut kills = 0;
-    let mut tick = tokio::time::interval(Duration::from_millis(700));
-    while Instant::now() < until {
-        tick.tick().await;
+    loop {
+        tokio::time::sleep(pause).await;
         let victim = kills as usize % workers.len();
         workers[victim].kill();
         workers[victim] = process(database, log, &format!("worker {victim}"));
         kills += 1;
+        if start.elapsed() > STORM {
+            let ended: i64 = database.one("select count(*) from lavoro.outcome").await;
+            if ended >= runs {
+                return kills;
+            }
+            assert!(start.elapsed() < 8 * STORM, "{ended} jobs have ended after {kills} kills");
+            pause = pause.mul_f64(1.3);
+        }
     }
-    kills
 }
 
 /// Slots without a decision between a schedule's first and last: seconds that no row stands for.
@@ -75,7 +84,7 @@ async fn each_slot_is_decided_once_while_schedulers_are_killed() {
         firers.push(firer(&database).await);
     }
     let directory = tempfile::tempdir().unwrap();
-    let kills = storm(&database, &directory.path().join("log"), 4).await;
+    let kills = storm(&database, &directory.path().join("log"), 4, 100).await;
     for firer in firers {
         firer.close().await;
     }
@@ -109,7 +118,7 @@ async fn runs_never_overlap_while_workers_are_killed() {
     }
     let firer = firer(&database).await;
     let directory = tempfile::tempdir().unwrap();
-    storm(&database, &directory.path().join("log"), 3).await;
+    storm(&database, &directory.path().join("log"), 3, 8).await;
     firer.close().await;
     // A job was made before the one of the slot before it had ended.
     let overlaps: i64 = database
@@ -128,7 +137,6 @@ async fn runs_never_overlap_while_workers_are_killed() {
     let undecided: i64 = database.one(UNDECIDED).await;
     println!("{runs} runs, {overlaps} overlaps");
     assert_eq!((overlaps, undecided), (0, 0));
-    assert!(runs > 3, "{runs} runs");
     database.assert_sound().await;
 }
 
