@@ -143,6 +143,9 @@ pub enum OnLost {
 }
 
 impl OnLost {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Retry, Self::Hold];
+
     /// Its name: `retry`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
