@@ -58,7 +58,7 @@ with clock as materialized (
             and job_id <> all (array(select u.id
                                      from lavoro.lease l
                                      cross join lateral unnest(l.jobs) as u (id)
-                                     where l.worker_id is not null)) -- by the index
+                                     where l.worker_id > 0)) -- by the index
           order by job_id) e
     cross join lateral (
         select j.id from lavoro.job j where j.id = e.job_id for update skip locked
