@@ -77,7 +77,7 @@ const CASES: &[Case] = &[
     ("promote_copies", MACHINE, "ready, scheduled"),
     (
         "prune_running",
-        "retention::a_block_is_pruned_around_those_that_have_not_ended",
+        "retention::pruning::a_block_is_pruned_around_those_that_have_not_ended",
         "left: \"\"",
     ),
     ("release_key_early", "unique::a_key_is_held_until_its_job_has_ended", "held while running"),
