@@ -69,10 +69,7 @@ impl Worker {
 
     /// Reports outcomes: `None` for done, a `str` for done with this JSON as its result, `bytes`
     /// for the JSON of `lavoro_bindings::outcome`. Their slots are free at once. Never waits.
-    fn finish(
-        &self,
-        outcomes: Vec<(Bound<'_, Job>, Option<Bound<'_, PyAny>>)>,
-    ) -> PyResult<()> {
+    fn finish(&self, outcomes: Vec<(Bound<'_, Job>, Option<Bound<'_, PyAny>>)>) -> PyResult<()> {
         let worker = &self.0.get()?.worker;
         let batch = outcomes.iter().map(|(job, said)| {
             let job = job.get().inner();

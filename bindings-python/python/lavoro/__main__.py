@@ -155,7 +155,7 @@ def _enqueue(options: argparse.Namespace) -> int:
         "max_attempts": options.max_attempts,
     }
     with Lavoro(options.database_url, schema=options.schema) as app:
-        job = app.enqueue_sync(options.task, payload, **given)  # type: ignore[arg-type]
+        job = app.enqueue_sync(options.task, payload, **given)
     shown = {"id": str(job.id), "created": job.is_new}
     print(json.dumps(shown) if options.json else job.id)
     return DONE

@@ -23,7 +23,7 @@ from .task import Task, payload_json
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec, Unpack
 
-    from ._admin import Jobs, Queues, Retention, Schedules
+    from ._admin import Jobs, Locks, Queues, Retention, Schedules
     from .job import Job
     from .lock import LockMaker
     from .schedule import ScheduleOptions
@@ -200,17 +200,7 @@ class Lavoro:
         batch: Optional[int] = None,
         **options: Unpack[JobOptions],
     ) -> _Decorator: ...
-    def task(
-        self,
-        function: Optional[Callable[..., Any]] = None,
-        /,
-        *,
-        name: Optional[str] = None,
-        concurrency: Optional[int] = None,
-        process: bool = False,
-        batch: Optional[int] = None,
-        **options: Any,
-    ) -> Any:
+    def task(self, function: Optional[Callable[..., Any]] = None, /, **given: Any) -> Any:
         """Makes a function the handler of a task.
 
         An ``async def`` runs on the event loop of the worker; a ``def`` in a thread, with a copy
@@ -231,22 +221,19 @@ class Lavoro:
             DuplicateHandlerError: The application has a task of this name.
             InvalidOptionError: An option that does not exist, or does not fit.
         """
-        if function is None:
-
-            def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-                return self._add_task(function, name, concurrency, process, batch, options)
-
-            return decorate
-        return self._add_task(function, name, concurrency, process, batch, options)
+        if function is not None:
+            return self._add_task(function, **given)
+        return lambda function: self._add_task(function, **given)
 
     def _add_task(
         self,
         function: Callable[..., Any],
-        name: Optional[str],
-        concurrency: Optional[int],
-        process: bool,
-        batch: Optional[int],
-        options: Mapping[str, Any],
+        *,
+        name: Optional[str] = None,
+        concurrency: Optional[int] = None,
+        process: bool = False,
+        batch: Optional[int] = None,
+        **options: Any,
     ) -> Task[..., Any]:
         name = name or function.__name__
         if name in self._tasks:
@@ -374,6 +361,13 @@ class Lavoro:
         return Schedules(self)
 
     @property
+    def locks(self) -> Locks:
+        """The locks that are held: list, force_release."""
+        from ._admin import Locks
+
+        return Locks(self)
+
+    @property
     def retention(self) -> Retention:
         """How long ended jobs are kept."""
         from ._admin import Retention
@@ -457,9 +451,10 @@ class Lavoro:
 
         return declare
 
-    def every(self, every: Span, **options: Unpack[ScheduleOptions]) -> Callable[[F], F]:
+    def every(self, every: Span, /, **options: Unpack[ScheduleOptions]) -> Callable[[F], F]:
         """As schedule(), at an interval: ``@app.every("five minutes")``, ``"day"``, a timedelta."""
-        return self.schedule(every=every, **options)
+        options["every"] = every
+        return self.schedule(**options)
 
     def lock(
         self,
