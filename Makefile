@@ -15,7 +15,7 @@ OLDEST := 14
 NEWEST := 18
 
 .PHONY: help demo test lint build unit edges sabotage plain package bench soak generate verify deny clean
-.PHONY: test-matrix test-pooler deps postgres pooler
+.PHONY: test-matrix test-pooler deps postgres pooler python
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: postgres ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit edges plain verify package ## Everything that must pass; CI runs exactly this
+test: deps lint build unit edges plain verify package python ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
@@ -59,6 +59,9 @@ plain: build
 # What is published must build outside of this tree.
 package:
 	cargo package -p lavoro-migrations --allow-dirty
+
+python: postgres ## The wheel of Python: built, installed apart, tested, its types checked
+	scripts/python.sh
 
 bench: postgres ## Release build, then `lavoro bench`
 	cargo build --release -p lavoro-cli
