@@ -2,7 +2,7 @@ import { Jobs, Locks, Queues, RetentionRules, scheduleOf, Schedules, WINDOW } fr
 import { Engine } from "./engine.js";
 import { LavoroError, native } from "./errors.js";
 import { JobHandle } from "./handle.js";
-import { toJson } from "./json.js";
+import { plainText, toJson } from "./json.js";
 import { Lock, type LockOptions } from "./lock.js";
 import { milliseconds, type Duration } from "./duration.js";
 import { load, type NativeLock } from "./native.js";
@@ -86,6 +86,7 @@ export class Lavoro<Tasks = AnyTasks> {
     task: K,
     ...[payload, options]: EnqueueArguments<Tasks, K>
   ): Promise<JobHandle<ResultOf<Tasks, K>>> {
+    plainText(task, "invalid_task", "task");
     const { using, ...rest } = (options ?? {}) as EnqueueOptions;
     const json = toJson(await this.#checked(task, payload), "payload");
     const given = JSON.stringify(convert(JOB_OPTIONS, rest, "options"));
@@ -171,6 +172,7 @@ export class Lavoro<Tasks = AnyTasks> {
     const request = await this.#request(name, options);
     const stop = () => request.cancel();
     signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
     try {
       const lock = await native(request.acquire());
       if (lock !== null) return this.#hold(lock);
@@ -196,6 +198,8 @@ export class Lavoro<Tasks = AnyTasks> {
       value === undefined ? undefined : milliseconds(value, what);
     const client = await this.#engine.client();
     const { lifetime, wait, owner } = options;
+    plainText(name, "invalid_option", "name of a lock");
+    if (owner !== undefined) plainText(owner, "invalid_option", "owner of a lock");
     return client.lock(name, millis(lifetime, "lifetime"), millis(wait, "wait"), owner);
   }
 

@@ -34,8 +34,8 @@ export interface Entry {
 
 /** @internal Runs one attempt; answers its outcome as the native part takes it. */
 export function attempt(entry: Entry | undefined, job: Job): string | Promise<string> {
-  if (entry === undefined) return failed(`task "${job.task}" has no handler in this worker`);
   try {
+    if (entry === undefined) return failed(`task "${job.task}" has no handler in this worker`);
     if (entry.schema !== undefined) return checked(entry, entry.schema, job);
     const value: unknown = entry.run(job.payload, job);
     if (isThenable(value)) return settle(value, job);
@@ -72,7 +72,12 @@ function ended(value: unknown, job: Job): string {
 }
 
 function threw(error: unknown): string {
-  return error instanceof Outcome ? error.json : failed(errorText(error));
+  try {
+    if (error instanceof Outcome) return error.json;
+  } catch {
+    // A proxy whose traps throw is no outcome of ours.
+  }
+  return failed(errorText(error));
 }
 
 function failed(error: string): string {

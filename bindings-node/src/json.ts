@@ -47,12 +47,31 @@ export function resultToJson(value: unknown): string | undefined {
   let why: string;
   try {
     const text = JSON.stringify(value);
-    if (text !== undefined) return text;
+    if (text !== undefined) return wellFormed(text);
     why = `a ${typeof value} cannot be written as JSON`;
   } catch (error) {
     why = (error instanceof Error ? error.message.split("\n")[0] : undefined) ?? "it cannot be written as JSON";
   }
   return JSON.stringify({ lavoro_note: `not stored: ${why}` });
+}
+
+/** JSON text whose lone surrogates, which only its escapes can hold, are replaced. */
+function wellFormed(json: string): string {
+  if (!json.includes("\\ud")) return json;
+  return json.replace(/\\\\|\\ud[0-9a-f]{3}/g, (escape) => (escape === "\\\\" ? escape : "\\ufffd"));
+}
+
+/**
+ * Text that is passed on as it is, rather than as JSON.
+ *
+ * @throws LavoroError with this code if it is no text, or holds a lone surrogate.
+ */
+export function plainText(value: unknown, code: string, what: string): string {
+  if (typeof value !== "string") throw new LavoroError(code, `the ${what} takes a string, not a ${typeof value}`);
+  if (/\p{Surrogate}/u.test(value)) {
+    throw new LavoroError(code, `the ${what} ${JSON.stringify(value)} holds half of a surrogate pair`);
+  }
+  return value;
 }
 
 /** What was thrown, as text for people: stacks of errors and of their causes. */

@@ -2,6 +2,7 @@
 //!
 //! JavaScript asks and reports (`nextJobs`, `finish`); nothing here calls into JavaScript. What
 //! is pending keeps the process alive: a worker that polls does, an idle client does not.
+#![cfg_attr(test, allow(dead_code, reason = "napi's macros export nothing in tests"))]
 #![allow(unsafe_code, reason = "napi's macros write the calls of Node-API")]
 #![allow(
     unreachable_pub,
