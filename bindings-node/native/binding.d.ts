@@ -135,9 +135,6 @@ export declare class NativeWorker {
   stop(timeoutMs: number): Promise<boolean>
 }
 
-/** The stable codes of all errors. */
-export declare function codes(): Array<string>
-
 /** Connects. Takes options as JSON. */
 export declare function connect(options: string): Promise<NativeClient>
 
@@ -173,6 +170,9 @@ export interface NativeSql {
   /** Text or null. */
   parameters: Array<string | undefined | null>
 }
+
+/** The stable codes of all errors, by the SQLSTATE that Lavoro's SQL functions raise for them. */
+export declare function sqlstates(): Record<string, string>
 
 /** The version of Lavoro that this was built from. */
 export declare function version(): string

@@ -7,6 +7,7 @@ import { Lock, type LockOptions } from "./lock.js";
 import { milliseconds, type Duration } from "./duration.js";
 import { load, type NativeLock } from "./native.js";
 import { CONNECT_OPTIONS, convert, JOB_OPTIONS } from "./options.js";
+import { execute } from "./transaction.js";
 import { type StandardSchema, validate } from "./schema.js";
 import type {
   AnyTasks,
@@ -100,7 +101,7 @@ export class Lavoro<Tasks = AnyTasks> {
     const client = await this.#engine.client();
     const args = `{"task":${JSON.stringify(task)},"payload":${payload},"options":${options}}`;
     const call = JSON.parse(await native(client.call("enqueue_sql", args))) as { text: string; parameters: (string | null)[] };
-    const { rows } = await using.executeSql(call.text, call.parameters);
+    const rows = await execute(using, call.text, call.parameters);
     const row = rows[0] as { id: unknown; created: unknown } | undefined;
     if (row === undefined) throw new LavoroError("internal", "the executor answered no row");
     return new JobHandle(this.#engine, String(row.id), row.created !== false);

@@ -4,7 +4,7 @@ import { resultToJson, toJson } from "./json.js";
 import type { NativeDesk } from "./native.js";
 import * as outcomes from "./outcome.js";
 import type { Outcome } from "./outcome.js";
-import type { SqlExecutor } from "./transaction.js";
+import { execute, type SqlExecutor } from "./transaction.js";
 
 /** @internal A job as the native part hands it out. */
 export interface Handed {
@@ -183,11 +183,11 @@ export class Job<P = any> {
    * together or not at all. The handler returns after the commit; what it returns then changes
    * nothing.
    *
-   * @throws an error of the driver with SQLSTATE `LV014` if the lease is stale: roll back.
+   * @throws LavoroError `stale_lease` if this attempt is not the current one any more: roll back.
    */
   async completeIn(transaction: SqlExecutor, result?: unknown): Promise<void> {
     const { text, parameters } = nativeSync(() => this.#desk.completeSql(this.serial, resultToJson(result)));
-    await transaction.executeSql(text, parameters.map((value) => value ?? null));
+    await execute(transaction, text, parameters.map((value) => value ?? null));
   }
 
   /** Decides: again after `delay`, not counted. Holds unless the handler throws an error. */

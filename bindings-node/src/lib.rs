@@ -47,10 +47,10 @@ pub fn methods() -> Vec<&'static str> {
     lavoro_bindings::METHODS.iter().map(|method| method.name).collect()
 }
 
-/// The stable codes of all errors.
+/// The stable codes of all errors, by the SQLSTATE that Lavoro's SQL functions raise for them.
 #[napi(catch_unwind)]
-pub fn codes() -> Vec<&'static str> {
-    lavoro_core::ErrorKind::ALL.iter().map(|kind| kind.code()).collect()
+pub fn sqlstates() -> std::collections::HashMap<&'static str, &'static str> {
+    lavoro_core::ErrorKind::ALL.iter().map(|kind| (kind.sqlstate(), kind.code())).collect()
 }
 
 /// Creates or upgrades the schema. Takes the options of `connect` as JSON, answers JSON.
