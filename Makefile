@@ -16,6 +16,8 @@ NEWEST := 18
 
 .PHONY: help demo test lint build unit edges sabotage plain package bench soak generate verify deny clean
 .PHONY: test-matrix test-pooler deps postgres pooler python
+.PHONY: help demo test lint build unit node edges sabotage plain package bench soak generate verify deny clean
+.PHONY: test-matrix test-pooler deps postgres pooler
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +26,7 @@ demo: postgres ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit edges plain verify package python ## Everything that must pass; CI runs exactly this
+test: deps lint build unit edges plain verify package python node ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
@@ -37,6 +39,9 @@ build:
 
 unit: build
 	cargo test --workspace
+
+node: deps ## Build and test the package for Node.js: addon, types, TypeScript
+	cd bindings-node && npm ci && npm run native -- --check && npm run compile && npm run types && npm test
 
 edges: build ## The database suites on the oldest and the newest PostgreSQL
 	scripts/matrix.sh $(OLDEST) $(NEWEST)
