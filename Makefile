@@ -18,6 +18,7 @@ NEWEST := 18
 .PHONY: test-matrix test-pooler deps postgres pooler python
 .PHONY: help demo test lint build unit node edges sabotage plain package bench soak generate verify deny clean
 .PHONY: test-matrix test-pooler deps postgres pooler
+.PHONY: test-matrix test-pooler deps postgres pooler clock storm
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +79,11 @@ soak: deps ## Hours of faults with an account of every job; docs/reliability.md
 	$(TARGET)/release/lavoro-soak run --jobs $(or $(JOBS),200000) --faults $(or $(FAULTS),100) \
 		--minutes $(or $(MINUTES),600) $(if $(SEED),--seed $(SEED))
 
+# SECONDS: how long faults strike.
+storm: deps ## Minutes of schedules under faults with an account of every slot; docs/adr/0011-schedules.md
+	LAVORO_STORM_SECONDS=$(or $(SECONDS),600) \
+		cargo test -p lavoro-tests --test core scheduler_storm:: -- --nocapture
+
 generate: $(GENERATED:%=generate/%) ## Rewrite the generated files
 
 verify: $(GENERATED:%=verify/%) ## Fail if a generated file is out of date
@@ -99,13 +105,16 @@ deny: ## Licences, sources and advisories of the dependencies
 		{ echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny check
 
-deps: postgres pooler ## Make sure that PostgreSQL and PgBouncer are on this machine
+deps: postgres pooler clock ## Make sure that PostgreSQL, PgBouncer and libfaketime are on this machine
 
 postgres:
 	@scripts/deps.sh
 
 pooler:
 	@scripts/deps.sh pooler
+
+clock:
+	@scripts/deps.sh clock
 
 clean: ## Remove what was built
 	cargo clean

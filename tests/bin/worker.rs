@@ -33,6 +33,7 @@ async fn main() {
                 let (id, token, attempt) = (job.id(), job.token(), job.attempt());
                 note(&log, "start", id, attempt, "");
                 let outcome = run(&job, &log).await;
+                note(&log, "done", id, attempt, "");
                 let verdict = worker.finish(vec![Finish { job: id, token, outcome }]).await;
                 note(&log, "end", id, attempt, &format!("{:?}", verdict[0]));
             });

@@ -203,6 +203,46 @@ async fn work_that_nobody_does_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn schedules_that_somebody_should_look_at_are_found() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    database
+        .run(
+            "select lavoro.schedule_add(name, 't', every => '1 day', on_lost => 'hold')
+             from unnest(array['fine', 'broken', 'late', 'fresh', 'held', 'gone', 'paused']) as s (name);
+             update lavoro.schedule_state set next_at = now() + interval '1 day'",
+        )
+        .await;
+    for check in ["schedules", "schedules_held", "schedules_undeclared", "schedules_paused"] {
+        assert_found(&lavoro.diagnose().await.unwrap(), check, Fine, "schedule");
+    }
+    let held = lavoro.run_schedule("held").await.unwrap().id();
+    database
+        .run(&format!(
+            "update lavoro.schedule set paused_at = now() - interval '8 days' where name = 'paused';
+             update lavoro.schedule set declared = 'print' where name = 'gone';
+             update lavoro.schedule_state t set next_at = now() - interval '1 minute'
+             from lavoro.schedule c where c.id = t.schedule_id and c.name = 'late';
+             update lavoro.schedule_state t set next_at = '-infinity'
+             from lavoro.schedule c where c.id = t.schedule_id and c.name = 'fresh';
+             delete from lavoro.ready;
+             insert into lavoro.outcome (job_id, state, attempt, finished_at) values ({held}, 3, 1, now());
+             insert into lavoro.error (job_id, token, attempt, counted, kind, message, failed_at)
+             values ({held}, gen_random_uuid(), 1, true, 'lost', 'gone', now())"
+        ))
+        .await;
+    let findings = lavoro.diagnose().await.unwrap();
+    assert_found(&findings, "schedules", Problem, "looked at them: \"late\" for ");
+    assert_found(&findings, "schedules_held", Problem, "\"held\"");
+    assert_found(&findings, "schedules_undeclared", Warning, "\"gone\"");
+    assert_found(&findings, "schedules_paused", Warning, "\"paused\" for 8 days");
+    assert!(!of(&findings, "schedules").found.contains("fresh"), "{findings:#?}");
+    database.run("update lavoro.schedule set problem = 'no zone' where name = 'broken'").await;
+    let findings = lavoro.diagnose().await.unwrap();
+    assert_found(&findings, "schedules", Problem, "cannot fire: \"broken\": no zone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_holds_up_vacuum_is_named() {
     let mut options = EmbeddedOptions::memory();
     options.settings = [

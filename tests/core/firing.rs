@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lavoro_core::{ConnectOptions, JobState, Lavoro, NewJob, OnLost, Overlap, Schedule};
-use lavoro_tests::{Database, Spec, WorkerProcess, quick, wait_for};
+use lavoro_tests::{Database, Spec, WorkerProcess, quick, statement, wait_for};
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 use std::time::{Duration, Instant};
 
 /// How long schedules fire while processes are killed.
@@ -175,6 +176,65 @@ async fn a_lost_run_that_is_held_waits_for_a_person() {
     .await;
     lavoro.close().await;
     database.assert_sound().await;
+}
+
+/// The lock on a schedule's state is not all there is: were the state set back, by a restore or by a
+/// fault, what has been decided would stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_comes_up_again_is_not_fired_again() {
+    let database = Database::new().await;
+    let lavoro = firer(&database).await;
+    let schedule = Schedule::new("s", NewJob::new("t", ())).every("second");
+    lavoro.declare(schedule.overlap(Overlap::Allow)).await.unwrap();
+    for slots in [3, 6, 9] {
+        wait_for("slots", async || {
+            (database.one::<i64>("select count(*) from lavoro.slot").await >= slots).then_some(())
+        })
+        .await;
+        database
+            .run(
+                "update lavoro.schedule_state
+                 set decided = decided - interval '2 seconds', next_at = '-infinity'",
+            )
+            .await;
+    }
+    wait_for("it to go on", async || {
+        (database.one::<i64>("select count(*) from lavoro.slot").await >= 12).then_some(())
+    })
+    .await;
+    lavoro.close().await;
+    assert_eq!(database.one::<i64>(DUPLICATES).await, 0);
+    database.assert_sound().await;
+}
+
+/// Its session ends before the slots that it holds up count as missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_that_freezes_in_the_act_holds_nothing_up_for_long() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    let schedule = Schedule::new("s", NewJob::new("t", ())).every("second");
+    lavoro.declare(schedule.overlap(Overlap::Allow)).await.unwrap();
+    let mut frozen = PgConnection::connect(&database.direct).await.unwrap();
+    wait_for("the schedule to be due", async || {
+        sqlx::raw_sql("begin").execute(&mut frozen).await.unwrap();
+        let due = sqlx::query(statement("schedule_due")).bind(1000_i64);
+        let due = due.bind(None::<DateTime<Utc>>).fetch_all(&mut frozen).await.unwrap();
+        if due.is_empty() {
+            sqlx::raw_sql("rollback").execute(&mut frozen).await.unwrap();
+        }
+        (!due.is_empty()).then_some(())
+    })
+    .await;
+    let firer = firer(&database).await;
+    wait_for("ten slots", async || {
+        (database.one::<i64>("select count(*) from lavoro.slot").await >= 10).then_some(())
+    })
+    .await;
+    firer.close().await;
+    let missed = "select count(*) from lavoro.slot where decision <> 'fired'";
+    assert_eq!(database.one::<i64>(missed).await, 0);
+    assert_eq!(database.one::<i64>(UNDECIDED).await, 0);
+    assert!(sqlx::raw_sql("select 1").execute(&mut frozen).await.is_err(), "it was shown out");
 }
 
 /// Schedules with a slot each day, the next one at `slot`, or never to be looked at.

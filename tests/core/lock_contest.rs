@@ -50,6 +50,7 @@ async fn no_two_writers_are_accepted_whatever_happens_to_holders() {
         (database.one::<i64>(all).await >= 100).then_some(())
     })
     .await;
+    assert_eq!(database.unfenced().await, Vec::<&str>::new(), "before any fault");
     for _ in 0..4 {
         // Frozen beyond the lifetime, and thawed while another holds the lock.
         let frozen = freeze_holder(&database, &processes).await;

@@ -38,12 +38,14 @@ mod migrations;
 mod note_faults;
 mod notes;
 mod order;
+mod overlap;
 mod pooler;
 mod queue_races;
 mod queues;
 mod retention;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod scheduler_storm;
 mod schedules;
 mod sharing;
 mod slots;

@@ -45,12 +45,22 @@ const CASES: &[Case] = &[
     ("early_reap", "worker::a_blocked_event_loop_loses_no_lease", "left: [Stale]"),
     ("expire_running", "expiry::a_job_that_has_begun_does_not_expire", "left: Cancelled"),
     (
+        "fire_unguarded",
+        "scheduler_storm::fifty_schedulers_decide_once_on_each_slot_whatever_happens",
+        "slots with two jobs",
+    ),
+    (
         "forget_recover",
         "lost_replies::a_claim_whose_reply_is_lost_is_recovered",
         "claimed jobs are handed out",
     ),
     ("forget_remainder", MACHINE, ""),
     ("heartbeat_stops", "worker::a_blocked_event_loop_loses_no_lease", "left: [Stale]"),
+    (
+        "lock_ignores_lease",
+        "lock_contest::no_two_writers_are_accepted_whatever_happens_to_holders",
+        "two holders at one time",
+    ),
     (
         "lost_reply_doubles",
         "enqueue::a_single_enqueue_whose_reply_is_lost_is_applied_once",
@@ -74,6 +84,11 @@ const CASES: &[Case] = &[
         "transactions::after_a_completion_in_a_transaction_the_handler_may_return_anything",
         "left: None",
     ),
+    (
+        "overlap_ignores_lease",
+        "firing::runs_never_overlap_while_workers_are_killed",
+        "assertion `left == right`",
+    ),
     ("promote_copies", MACHINE, "ready, scheduled"),
     (
         "prune_running",
@@ -93,6 +108,11 @@ const CASES: &[Case] = &[
     ),
     ("retry_keeps_lease", MACHINE, "lease"),
     ("return_drops_mates", MACHINE, ""),
+    (
+        "slot_twice",
+        "firing::a_slot_that_comes_up_again_is_not_fired_again",
+        "assertion `left == right`",
+    ),
     (
         "stale_is_accepted",
         "lost_contact::a_completion_after_the_rescue_has_discarded_the_job_is_refused",

@@ -271,6 +271,88 @@ async fn one_that_cannot_fire_says_why_and_does_not_stop_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_made_by_sql_has_every_option() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    database
+        .run(
+            "select lavoro.schedule_add('s', 't', every => '1 second', expires_in => '90 seconds',
+                 backoff => '{\"kind\": \"fixed\", \"base_ms\": 5, \"max_ms\": 5, \"jitter\": 0}',
+                 on_discarded => 'apology', missed => 'all', missed_within => '1 hour', missed_limit => 7,
+                 overlap => 'allow')",
+        )
+        .await;
+    let schedule = lavoro.schedule("s").await.unwrap();
+    assert_eq!((schedule.missed.as_str(), schedule.missed_limit), ("all", Some(7)));
+    assert_eq!((schedule.missed_within_ms, schedule.expires_ms), (Some(3_600_000), Some(90_000)));
+    assert_eq!(schedule.on_discarded.as_deref(), Some("apology"));
+    let job = lavoro.run_schedule("s").await.unwrap().id();
+    let made: String = database
+        .one(
+            "select concat_ws(' ', j.on_discarded, j.backoff ->> 'base_ms',
+                              extract(epoch from j.expires_at - j.created_at)::int)
+             from lavoro.job j",
+        )
+        .await;
+    assert_eq!(made, "apology 5 90", "job {job}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_schedule_made_by_sql_is_named() {
+    let database = Database::new().await;
+    for (option, code, named) in [
+        ("expires_in => '0'", "LV008", "expires_in"),
+        ("expires_in => '4000 days'", "LV008", "expires_in"),
+        ("on_discarded => ''", "LV001", "on_discarded"),
+        ("backoff => '{}'", "LV008", "backoff"),
+        ("missed_within => '-1 s'", "LV040", "missed_within"),
+        ("missed_within => '4000 days'", "LV040", "missed_within"),
+        ("missed => 'skip', missed_within => '1 s'", "LV040", "missed_within"),
+        ("missed_limit => 5", "LV040", "missed_limit"),
+        ("missed => 'all', overlap => 'allow', missed_limit => 0", "LV040", "missed_limit"),
+        ("missed => 'all', overlap => 'allow', missed_limit => 1001", "LV040", "missed_limit"),
+    ] {
+        let sql = format!("select lavoro.schedule_add('bad', 't', every => '1 second', {option})");
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&database.pool).await;
+        let refused = refused.unwrap_err();
+        let refused = refused.as_database_error().unwrap();
+        assert_eq!(refused.code().as_deref(), Some(code), "{option}: {refused}");
+        assert!(refused.message().contains(named), "{option}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_are_listed_by_pages() {
+    let database = Database::new().await;
+    let lavoro = database.lavoro().await;
+    database
+        .run(
+            "select lavoro.schedule_add(name, 't', every => '1 day')
+             from (select 's' || lpad(n::text, 4, '0') as name from generate_series(1, 1500) n
+                   union all select repeat('\u{10ffff}', 63)) names",
+        )
+        .await;
+    let names = |page: Vec<lavoro_core::ScheduleInfo>| -> Vec<String> {
+        page.into_iter().map(|schedule| schedule.name).collect()
+    };
+    let all = names(lavoro.schedules().await.unwrap());
+    assert_eq!(all.len(), 1501);
+    assert!(all.is_sorted());
+    let page = names(lavoro.schedules_after(None, 2).await.unwrap());
+    assert_eq!(page, ["s0001", "s0002"]);
+    let page = names(lavoro.schedules_after(Some("s0002"), 1000).await.unwrap());
+    assert_eq!((page.len(), page[0].as_str()), (1000, "s0003"));
+    let rest = names(lavoro.schedules_after(Some("s1499"), 1000).await.unwrap());
+    assert_eq!(rest, all[1499..]);
+    assert_eq!(lavoro.schedule(&rest[1]).await.unwrap().name, rest[1]);
+    for limit in [0, 1001] {
+        let refused = lavoro.schedules_after(None, limit).await.unwrap_err();
+        assert_eq!(refused.code(), "invalid_option");
+    }
+    assert_eq!(lavoro.schedule("s0000").await.unwrap_err().code(), "schedule_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_processes_that_declare_at_once_make_one_schedule() {
     let database = Database::new().await;
     let mut clients = Vec::new();

@@ -46,7 +46,17 @@ pub struct Database {
 impl Database {
     /// Makes a database with Lavoro's schema.
     pub async fn new() -> Self {
-        let database = Self::empty().await;
+        Self::empty().await.migrated().await
+    }
+
+    /// As [`new`](Self::new), in the database of a server of the test's own.
+    pub async fn of(server: String) -> Self {
+        let pool = PgPoolOptions::new().max_connections(4).connect(&server).await.unwrap();
+        Self { url: server.clone(), direct: server, pool }.migrated().await
+    }
+
+    async fn migrated(self) -> Self {
+        let database = self;
         let migrations = Migrations::open(ConnectOptions::url(&database.url)).await.unwrap();
         migrations.apply().await.unwrap();
         for function in crate::sabotage::functions() {

@@ -9,6 +9,7 @@
     reason = "a test ends by panicking"
 )]
 
+mod clocked;
 mod contest;
 mod database;
 mod logs;
@@ -19,11 +20,12 @@ mod sabotage;
 mod sound;
 mod wait;
 
+pub use clocked::ClockedServer;
 pub use contest::{Contenders, contend, contenders_pool};
 pub use database::{Database, server_url};
 pub use logs::warnings;
 pub use pooler::PgBouncer;
-pub use process::{Spec, WorkerProcess};
+pub use process::{Schedulers, Spec, WorkerProcess};
 pub use proxy::{Proxy, Reply};
 pub use sabotage::statement;
 pub use sound::contradictions;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// What the process does. Its handlers write one line per event to `log`:
-/// `start JOB ATTEMPT PID`, `end JOB ATTEMPT PID VERDICT`.
+/// `start JOB ATTEMPT PID`, `done JOB ATTEMPT PID` before its outcome is sent, `end JOB ATTEMPT PID
+/// VERDICT`.
 ///
 /// Tasks: `sleep` (payload `{"ms": n}`), `poison` (payload `{"poison": bool}`: aborts the
 /// process or succeeds at once), `noop`, `checkpoint` (saves one, sleeps like `sleep`, saves
@@ -24,6 +25,15 @@ pub struct Spec {
     pub quick: bool,
     /// Its name in listings.
     pub name: String,
+}
+
+/// What the program `lavoro-test-scheduler` does: it fires schedules, and completes their jobs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Schedulers {
+    /// The database.
+    pub url: String,
+    /// How many schedulers it is: one worker, the others clients that do maintenance.
+    pub schedulers: usize,
 }
 
 /// The running process. Dropping it kills it.

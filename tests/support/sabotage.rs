@@ -23,7 +23,15 @@ pub(crate) fn functions() -> Vec<String> {
     Vec::new()
 }
 
-/// Definitions that replace the schema's own functions: each with one clause changed.
+/// What `lavoro.fire` does about slots that have been decided on.
+#[cfg(feature = "sabotage")]
+const UNIQUE_SLOT: &str = "        on conflict on constraint slot_pkey do update
+        set decided_at = excluded.decided_at, decision = excluded.decision, reason = excluded.reason,
+            job_id = excluded.job_id
+        where s.decision = 'queued'\n";
+
+/// Definitions that replace the schema's own functions, each with clauses changed, and what else is
+/// changed in the schema.
 #[cfg(feature = "sabotage")]
 pub(crate) fn functions() -> Vec<String> {
     use lavoro_core::sabotage::{Mutant, is, swapped};
@@ -42,12 +50,26 @@ pub(crate) fn functions() -> Vec<String> {
             "if held.attempts is null then\n        return false;\n    elsif held.attempts > 0",
             "if held.attempts > 0",
         ),
+        (Mutant::FireUnguarded, "fire", UNIQUE_SLOT, ""),
+        (
+            Mutant::LockIgnoresLease,
+            "lock_take",
+            "        if holder is null or until <= clock_timestamp() then\n            begin",
+            "        if true then\n            begin",
+        ),
+        (
+            Mutant::LockIgnoresLease,
+            "lock_take",
+            "elsif holder is null or until <= clock_timestamp() then",
+            "else",
+        ),
         (
             Mutant::RetryKeepsLease,
             "retry",
             "where retry.job_id = any (l.jobs)",
             "where false and retry.job_id = any (l.jobs)",
         ),
+        (Mutant::SlotTwice, "fire", UNIQUE_SLOT, ""),
         (
             Mutant::TxCompleteWithoutLock,
             "complete",
@@ -55,8 +77,17 @@ pub(crate) fn functions() -> Vec<String> {
             "",
         ),
     ];
-    let swaps = swaps.into_iter().filter(|(mutant, ..)| is(*mutant));
-    swaps.map(|(_, name, clause, by)| swapped(&definition(name), clause, by)).collect()
+    let mut texts = std::collections::BTreeMap::new();
+    for (_, name, clause, by) in swaps.into_iter().filter(|(mutant, ..)| is(*mutant)) {
+        let text: &mut String = texts.entry(name).or_insert_with(|| definition(name));
+        *text = swapped(text, clause, by);
+    }
+    let mut all: Vec<String> = texts.into_values().collect();
+    if is(Mutant::SlotTwice) || is(Mutant::FireUnguarded) {
+        let index = "create index slot_twice on lavoro.slot (schedule_id, slot)";
+        all.push(format!("alter table lavoro.slot drop constraint slot_pkey; {index}"));
+    }
+    all
 }
 
 /// `create or replace function` with the body that the migrations give it.

@@ -45,6 +45,32 @@ fn a_schedule_is_made_shown_paused_run_and_removed() {
 }
 
 #[test]
+fn the_list_has_pages_and_jobs_have_an_end() {
+    let schema = Schema::new("schedules_pages");
+    for name in ["a", "b", "c"] {
+        let add = ["schedules", "add", name, "--task", "t", "--every", "day"];
+        let made = schema
+            .json(&[&add[..], &["--expires-in", "90s", "--on-discarded", "apology"]].concat());
+        assert_eq!(
+            (&made["expires_ms"], &made["on_discarded"]),
+            (&json!(90_000), &json!("apology"))
+        );
+    }
+    let names = |args: &[&str]| -> Vec<String> {
+        let page = schema.json(&[&["schedules", "list"][..], args].concat());
+        let page = page.as_array().unwrap().iter();
+        page.map(|schedule| schedule["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["--limit", "2"]), ["a", "b"]);
+    assert_eq!(names(&["--limit", "2", "--after", "b"]), ["c"]);
+    assert!(names(&["--after", "c"]).is_empty());
+    for args in [["--limit", "0"], ["--limit", "1001"]] {
+        let refused = schema.run(&[&["schedules", "list", "--json"][..], &args].concat());
+        assert_eq!((refused.code, refused.error_code().as_str()), (2, "usage"));
+    }
+}
+
+#[test]
 fn what_is_wrong_is_refused() {
     let schema = Schema::new("schedules_refused");
     for (args, code) in [
@@ -57,6 +83,8 @@ fn what_is_wrong_is_refused() {
         (&["--every", "hour", "--jitter", "25h"], "invalid_schedule"),
         (&["--every", "hour", "--max-attempts", "0"], "invalid_option"),
         (&["--every", "hour", "--payload", "{"], "invalid_payload"),
+        (&["--every", "hour", "--expires-in", "0s"], "invalid_option"),
+        (&["--every", "hour", "--on-discarded", ""], "invalid_task"),
         (&["--every", "hour", "--cron", "* * * * *"], "usage"),
         (&["--every", "hour", "--overlap", "maybe"], "usage"),
         (&[], "usage"),

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// How many decisions a schedule may be asked for.
 const SLOTS: u32 = 1000;
+/// How many schedules are read at once.
+const PAGE: u32 = 1000;
 
 impl Lavoro {
     /// Declares a schedule in code: makes it, or changes it if this declaration is not the one
@@ -53,13 +55,42 @@ impl Lavoro {
         self.run(async move { Ok(store.put_schedule(&schedule, put).await?.created) }).await
     }
 
-    /// Every schedule, by name.
+    /// Every schedule, by name. Where there may be many, take
+    /// [`schedules_after`](Self::schedules_after).
     ///
     /// # Errors
     /// What is wrong with the database.
     pub async fn schedules(&self) -> Result<Vec<ScheduleInfo>> {
         let store = Arc::clone(self.store());
-        self.run(async move { store.schedules(None).await }).await
+        self.run(async move {
+            let mut all: Vec<ScheduleInfo> = Vec::new();
+            loop {
+                let after = all.last().map(|last| last.name.clone());
+                let page = store.schedules(after, PAGE).await?;
+                let more = u32::try_from(page.len()).is_ok_and(|count| count == PAGE);
+                all.extend(page);
+                if !more {
+                    return Ok(all);
+                }
+            }
+        })
+        .await
+    }
+
+    /// A page of the schedules, by name: up to `limit`, 1 to 1000, of those whose names come after
+    /// this one in byte order. The last name of a page gives the next page.
+    ///
+    /// # Errors
+    /// `invalid_option`, `invalid_schedule`, or what is wrong with the database.
+    pub async fn schedules_after(
+        &self,
+        name: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ScheduleInfo>> {
+        crate::limits::check_range("limit", &limit, &(1..=PAGE))?;
+        name.map_or(Ok(()), check_name)?;
+        let (store, name) = (Arc::clone(self.store()), name.map(str::to_owned));
+        self.run(async move { store.schedules(name, limit).await }).await
     }
 
     /// One schedule.
@@ -69,11 +100,8 @@ impl Lavoro {
     pub async fn schedule(&self, name: &str) -> Result<ScheduleInfo> {
         check_name(name)?;
         let (store, name) = (Arc::clone(self.store()), name.to_owned());
-        self.run(async move {
-            let found = store.schedules(Some(name.clone())).await?.into_iter().next();
-            found.ok_or_else(|| missing(&name))
-        })
-        .await
+        self.run(async move { store.schedule(name.clone()).await?.ok_or_else(|| missing(&name)) })
+            .await
     }
 
     /// The latest decisions on a schedule's slots, newest first; up to 1000. They are kept for 7

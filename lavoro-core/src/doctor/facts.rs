@@ -31,6 +31,7 @@ pub(crate) struct Facts {
     pub(crate) unserved: Look<Vec<Unserved>>,
     pub(crate) workers: Look<Vec<WorkerFacts>>,
     pub(crate) leftovers: Look<Leftovers>,
+    pub(crate) schedules: Look<Vec<ScheduleFacts>>,
 }
 
 /// The server, and this session with it.
@@ -195,6 +196,22 @@ pub(crate) struct Leftovers {
     pub(crate) old_producers: i64,
 }
 
+/// A schedule that somebody may have to look at.
+#[derive(Clone, Debug)]
+pub(crate) struct ScheduleFacts {
+    pub(crate) name: String,
+    /// Why it cannot fire.
+    pub(crate) problem: Option<String>,
+    /// Its lost run waits for a person.
+    pub(crate) held: bool,
+    /// For how long it has been due.
+    pub(crate) late_seconds: i64,
+    /// It was declared in code, and no living process declares it.
+    pub(crate) undeclared: bool,
+    /// For how long it has been paused.
+    pub(crate) paused_seconds: i64,
+}
+
 impl Facts {
     /// Whether there is a schema that this program and role can ask about its work.
     pub(crate) fn has_schema(&self) -> bool {
@@ -244,6 +261,7 @@ impl Facts {
                 jobs: 3,
             }]),
             leftovers: Ok(Leftovers { due: 2, late_seconds: 1, producers: 3, old_producers: 0 }),
+            schedules: Ok(Vec::new()),
         }
     }
 
@@ -266,7 +284,8 @@ impl Facts {
         self.lacks = Err(said.clone());
         self.unserved = Err(said.clone());
         self.workers = Err(said.clone());
-        self.leftovers = Err(said);
+        self.leftovers = Err(said.clone());
+        self.schedules = Err(said);
     }
 }
 

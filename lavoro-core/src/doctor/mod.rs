@@ -3,14 +3,15 @@
 mod durability;
 mod facts;
 mod line;
+mod schedules;
 mod schema;
 mod server;
 mod vacuum;
 mod work;
 
 pub(crate) use facts::{
-    Ages, Collation, Facts, Holder, Idle, Leftovers, Line, Look, Objects, Server, Settings,
-    Standbys, TableFacts, Unserved, WorkerFacts,
+    Ages, Collation, Facts, Holder, Idle, Leftovers, Line, Look, Objects, ScheduleFacts, Server,
+    Settings, Standbys, TableFacts, Unserved, WorkerFacts,
 };
 
 use serde::Serialize;
@@ -110,6 +111,7 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
     findings.extend(schema::judge(facts));
     if facts.has_schema() {
         findings.extend(work::judge(facts));
+        findings.extend(schedules::judge(facts));
     }
     findings
 }

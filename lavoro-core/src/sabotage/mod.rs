@@ -49,12 +49,16 @@ mutants! {
     EarlyReap "early_reap",
     /// A job expires though an attempt has begun (`lavoro.expire`).
     ExpireRunning "expire_running",
+    /// Who fires schedules neither locks them nor is kept from a second job for one slot.
+    FireUnguarded "fire_unguarded",
     /// A claim whose reply was lost is forgotten.
     ForgetRecover "forget_recover",
     /// A claim does not put the rest of the pack back that it cuts.
     ForgetRemainder "forget_remainder",
     /// The heartbeat stops while handlers run.
     HeartbeatStops "heartbeat_stops",
+    /// A lock is given to others while its lease lasts (`lavoro.lock_take`).
+    LockIgnoresLease "lock_ignores_lease",
     /// A batch that is sent again after a lost reply is applied again.
     LostReplyDoubles "lost_reply_doubles",
     /// A crash that a suspect caused is not counted as its attempt.
@@ -69,6 +73,8 @@ mutants! {
     OneClock "one_clock",
     /// A worker's outcome overwrites one that stands.
     OutcomeTwice "outcome_twice",
+    /// A run that is under a lease counts as ended, so that another may begin.
+    OverlapIgnoresLease "overlap_ignores_lease",
     /// Promoted packs stay in `scheduled` too.
     PromoteCopies "promote_copies",
     /// Pruning takes jobs along that have not ended.
@@ -83,6 +89,8 @@ mutants! {
     RetryKeepsLease "retry_keeps_lease",
     /// A job that is given back takes the others of its lease out of it.
     ReturnDropsMates "return_drops_mates",
+    /// A slot may have two decisions and two jobs (`lavoro.slot`, `lavoro.fire`).
+    SlotTwice "slot_twice",
     /// A rescuer's outcome counts as the worker's own.
     StaleIsAccepted "stale_is_accepted",
     /// A claim may take several suspects.

@@ -36,6 +36,7 @@ pub(super) const SWAPS: &[Swap] = &[
     swap(Mutant::EarlyReap, "silent_workers", " w.lease_ms,", " w.lease_ms / 10 as lease_ms,"),
     swap(Mutant::EarlyReap, "silent_workers", "w.lease_ms * ", "w.lease_ms / 10 * "),
     swap(Mutant::EarlyReap, "lost_leases", "w.lease_ms * ", "w.lease_ms / 10 * "),
+    swap(Mutant::FireUnguarded, "schedule_due", "\nfor update skip locked", ""),
     swap(Mutant::ForgetRemainder, "claim", " as piece) p\n)", " as piece) p\n    where false\n)"),
     swap(Mutant::LostReplyDoubles, "enqueue", "where id = $1 and seq < $2", "where id = $1"),
     swap(Mutant::LostReplyDoubles, "enqueue_lone", "where id = $1 and seq < $2", "where id = $1"),
@@ -67,6 +68,13 @@ pub(super) const SWAPS: &[Swap] = &[
         "    from fresh\n    on conflict (job_id) do update\n    \
          set state = excluded.state, result = excluded.result, finished_at = excluded.finished_at\n    \
          returning job_id\n",
+    ),
+    swap(
+        Mutant::OverlapIgnoresLease,
+        "schedule_read",
+        "where o.job_id = t.job_id) as open",
+        "where o.job_id = t.job_id)\n           \
+         and not exists (select from lavoro.lease l where t.job_id = any (l.jobs)) as open",
     ),
     swap(
         Mutant::PromoteCopies,

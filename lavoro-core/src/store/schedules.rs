@@ -95,10 +95,20 @@ impl Store {
             .bind(job.payload.as_str().to_owned())
     }
 
-    /// Schedules by name, or one of them.
-    pub(crate) async fn schedules(&self, name: Option<String>) -> Result<Vec<ScheduleInfo>> {
-        let query = self.query(&self.sql.schedule_list).bind(name);
-        self.fetch_all(query).await?.iter().map(info).collect()
+    /// Up to `limit` schedules by name, those after one.
+    pub(crate) async fn schedules(
+        &self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<ScheduleInfo>> {
+        let query = self.query(&self.sql.schedule_list).bind(None::<String>).bind(after);
+        self.fetch_all(query.bind(i64::from(limit))).await?.iter().map(info).collect()
+    }
+
+    /// One schedule.
+    pub(crate) async fn schedule(&self, name: String) -> Result<Option<ScheduleInfo>> {
+        let query = self.query(&self.sql.schedule_list).bind(name).bind(None::<String>);
+        self.fetch_all(query.bind(1_i64)).await?.iter().map(info).next().transpose()
     }
 
     /// The latest decisions on slots of a schedule, newest first.

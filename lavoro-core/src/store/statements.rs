@@ -54,6 +54,7 @@ statements! {
     doctor_leftovers,
     doctor_objects,
     doctor_privileges,
+    doctor_schedules,
     doctor_server,
     doctor_settings,
     doctor_snapshots,

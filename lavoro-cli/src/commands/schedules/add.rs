@@ -60,6 +60,12 @@ pub(crate) struct AddArgs {
     /// How long one attempt may take: 30s, 5m, … [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     timeout: Option<Duration>,
+    /// How long a job may wait before it expires: 30s, 5m, … [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    expires_in: Option<Duration>,
+    /// The task of a follow-up job if a job is discarded
+    #[arg(long, value_name = "TASK")]
+    on_discarded: Option<String>,
     /// A label of its jobs; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -116,6 +122,12 @@ impl AddArgs {
             .tags(self.tags);
         if let Some(timeout) = self.timeout {
             job = job.timeout(timeout);
+        }
+        if let Some(lifetime) = self.expires_in {
+            job = job.expires_in(lifetime);
+        }
+        if let Some(task) = self.on_discarded {
+            job = job.on_discarded(task);
         }
         let within = self.missed_within;
         let mut schedule = Schedule::new(self.name, job)

@@ -16,7 +16,7 @@ use serde_json::json;
 pub(crate) enum SchedulesCommand {
     /// Make a schedule, or replace one
     Add(Box<add::AddArgs>),
-    /// Show the schedules, their next slots and what became of the latest
+    /// Show schedules by name, their next slots and what became of the latest
     List(show::ListArgs),
     /// Show all of a schedule and the latest decisions on its slots
     Show(show::ShowArgs),
@@ -49,7 +49,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     with_lavoro(globals, async |lavoro| match command {
         SchedulesCommand::Add(args) => add::run(lavoro, *args, output).await,
-        SchedulesCommand::List(_) => show::list(lavoro, output).await,
+        SchedulesCommand::List(args) => show::list(lavoro, &args, output).await,
         SchedulesCommand::Show(args) => show::show(lavoro, &args, output).await,
         SchedulesCommand::Pause(NameArgs { name }) => {
             lavoro.pause_schedule(&name).await?;

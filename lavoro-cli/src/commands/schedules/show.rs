@@ -8,13 +8,21 @@ use lavoro_core::{Lavoro, ScheduleInfo, SlotInfo};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Nothing to choose.
+/// Which page.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lavoro schedules list
+  lavoro schedules list --limit 50 --after nightly      the page after the schedule nightly
   lavoro schedules list --json | jq '.[] | select(.undeclared)'")]
-pub(crate) struct ListArgs {}
+pub(crate) struct ListArgs {
+    /// How many at most
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Only schedules whose names come after this one: the last one of the page before
+    #[arg(long, value_name = "NAME")]
+    after: Option<String>,
+}
 
 /// Which schedule, and how much of it.
 #[derive(Debug, Args)]
@@ -30,9 +38,9 @@ pub(crate) struct ShowArgs {
     slots: u32,
 }
 
-/// Shows all schedules.
-pub(super) async fn list(lavoro: &Lavoro, output: Output) -> Result<()> {
-    let schedules = lavoro.schedules().await?;
+/// Shows a page of the schedules.
+pub(super) async fn list(lavoro: &Lavoro, args: &ListArgs, output: Output) -> Result<()> {
+    let schedules = lavoro.schedules_after(args.after.as_deref(), args.limit).await?;
     output.print(&schedules, || table(&schedules))
 }
 

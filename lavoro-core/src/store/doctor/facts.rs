@@ -2,8 +2,8 @@
 
 use super::super::Store;
 use crate::doctor::{
-    Ages, Collation, Holder, Idle, Leftovers, Look, Objects, Settings, Standbys, TableFacts,
-    Unserved, WorkerFacts,
+    Ages, Collation, Holder, Idle, Leftovers, Look, Objects, ScheduleFacts, Settings, Standbys,
+    TableFacts, Unserved, WorkerFacts,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::Row as _;
@@ -153,6 +153,19 @@ impl Store {
             late_seconds: row.get("late_seconds"),
             producers: row.get("producers"),
             old_producers: row.get("old_producers"),
+        })
+        .await
+    }
+
+    pub(super) async fn schedule_facts(&self) -> Look<Vec<ScheduleFacts>> {
+        let query = self.query(&self.sql.doctor_schedules);
+        self.look(query, |row| ScheduleFacts {
+            name: row.get("name"),
+            problem: row.get("problem"),
+            held: row.get("held"),
+            late_seconds: row.get("late_seconds"),
+            undeclared: row.get("undeclared"),
+            paused_seconds: row.get("paused_seconds"),
         })
         .await
     }

@@ -53,6 +53,7 @@ impl Store {
             unserved: self.unserved_facts().await,
             workers: self.worker_facts().await,
             leftovers: self.leftover_facts().await,
+            schedules: self.schedule_facts().await,
         })
     }
 
