@@ -15,10 +15,7 @@ OLDEST := 14
 NEWEST := 18
 
 .PHONY: help demo test lint build unit edges sabotage plain package bench soak generate verify deny clean
-.PHONY: test-matrix test-pooler deps postgres pooler python
-.PHONY: help demo test lint build unit node edges sabotage plain package bench soak generate verify deny clean
-.PHONY: test-matrix test-pooler deps postgres pooler
-.PHONY: test-matrix test-pooler deps postgres pooler clock storm
+.PHONY: test-matrix test-pooler deps postgres pooler clock storm python node
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
