@@ -8,6 +8,7 @@ export type { Duration } from "./duration.js";
 export { JobAbortError, JobEndedError, LavoroError, type StopReason } from "./errors.js";
 export { JobHandle, type JobOutcome, type ResultOptions } from "./handle.js";
 export type { Handler, HandlerOptions, Handlers } from "./handlers.js";
+export { inProcess, inThread, type IsolatedOptions, type ProcessOptions, type ThreadOptions } from "./isolated.js";
 export type { Job } from "./job.js";
 export { Lock, LockLostError, type LockOptions } from "./lock.js";
 export { cancel, fail, Outcome, retry, snooze } from "./outcome.js";
