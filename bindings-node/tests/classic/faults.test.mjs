@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { after, afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { classic, createLavoro, driver, end, gate, made, memory, mostAtOnce, ownServer, postgres, queueOf, replica, server, SOON, sql, tidy, until } from "./support.mjs";
+import { classic, createLavoro, dist, driver, end, gate, made, memory, mostAtOnce, ownServer, postgres, queueOf, replica, server, SOON, sql, tidy, until } from "./support.mjs";
 
 const { Job, Schedule, ScheduleRegistry, defineConfig, parseTime } = classic;
 
@@ -397,7 +397,6 @@ test("fault 17: the default logger finds pino from ES modules", () => {
     writeFileSync(join(dir, "node_modules", "pino", "package.json"), '{"name":"pino","main":"index.js"}');
     const fake = "module.exports = (o) => ({ info: (m) => console.log(`${o.name} ${o.level}: ${m}`) });";
     writeFileSync(join(dir, "node_modules", "pino", "index.js"), fake);
-    const dist = process.env.LAVORO_DIST ?? new URL("../../dist", import.meta.url).pathname;
     const app = `import lavoro from ${JSON.stringify(`${dist}/classic/index.js`)}; lavoro.createDefaultLogger("queue").info("heard");`;
     writeFileSync(join(dir, "app.mjs"), app);
     const out = execFileSync(process.execPath, ["app.mjs"], { cwd: dir, encoding: "utf8" });
@@ -422,6 +421,13 @@ test("fault 18: a dispatch that is not awaited is made, one that is awaited twic
   let last = false;
   await Quick.dispatch("x").finally(() => (last = true));
   assert.equal(last, true);
+});
+
+test("fault 18: a dispatch that is not awaited and fails is an unhandled rejection", () => {
+  const app = `const { Job } = require(${JSON.stringify(`${dist}/classic/index.js`)}); class A extends Job { handle() {} } void A.dispatch();`;
+  const { status, stderr } = spawnSync(process.execPath, ["-e", app], { encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(stderr, /Queue service resolver is not set/);
 });
 
 test("fault 18: payloads hold nothing of Lavoro's", async () => {

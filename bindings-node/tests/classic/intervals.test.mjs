@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { classic, createLavoro, end, server } from "./support.mjs";
+import { classic, createLavoro, dist, end, server } from "./support.mjs";
 
-const dist = process.env.LAVORO_DIST ?? new URL("../../dist", import.meta.url).pathname;
 const require = createRequire(import.meta.url);
 const { Timing } = require(`${dist}/classic/timing.js`);
 const { INTERVALS } = require(`${dist}/classic/interval.js`);

@@ -1,8 +1,10 @@
 // What the tests of Lavoro for JavaScript 0.4 promised its users.
 import assert from "node:assert/strict";
 import { after, afterEach, test } from "node:test";
+import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { classic, driver, end, gate, made, memory, mostAtOnce, postgres, queueOf, tidy, until } from "./support.mjs";
+import { fileURLToPath } from "node:url";
+import { classic, driver, end, fromPg, gate, made, memory, mostAtOnce, postgres, queueOf, server, tidy, until } from "./support.mjs";
 
 const { Job, Queue, Schedule, ScheduleRegistry, defineConfig } = classic;
 
@@ -287,4 +289,38 @@ test("a start that fails leaves the queue stopped", async () => {
   const queue = await queueOf([Echo], { driver: postgres("postgres://127.0.0.1:1/none") });
   await assert.rejects(queue.start(), { code: "connection_failed" });
   await assert.rejects(Echo.dispatch(1), { message: "Queue driver is not started" });
+});
+
+test("a producer's process ends by itself, a worker's goes on", async () => {
+  const run = async (worker) => {
+    const config = JSON.stringify({ url: await server(), schema: `classic_exit_${worker}`, worker });
+    const script = fileURLToPath(new URL("exit.mjs", import.meta.url));
+    const child = spawn(process.execPath, [script, config], { stdio: ["ignore", "pipe", "inherit"] });
+    let out = "";
+    child.stdout.on("data", (text) => (out += text));
+    const exited = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+    await until("it has told", () => out !== "" || child.exitCode !== null);
+    const code = await Promise.race([exited, sleep(worker ? 1500 : 10_000, "runs")]);
+    child.kill("SIGKILL");
+    return [out.trim(), code];
+  };
+  assert.deepEqual(await run(false), ["available", 0]);
+  assert.deepEqual(await run(true), ["completed", "runs"]);
+});
+
+test("a job is enqueued in the caller's own transaction", async (context) => {
+  const { default: pg } = await import("pg");
+  const queue = await queueOf([Echo], { worker: false });
+  const lavoro = await queue.lavoro();
+  const client = new pg.Client({ connectionString: await lavoro.url() });
+  await client.connect();
+  context.after(() => client.end());
+  for (const [end, count] of [["rollback", 0], ["commit", 1]]) {
+    await client.query("begin");
+    const handle = await Echo.dispatch(end).priority(4).using(fromPg(client));
+    assert.equal(await lavoro.jobs.count(), 0, "nobody sees it yet");
+    await client.query(end);
+    assert.equal(await lavoro.jobs.count(), count);
+    if (count === 1) assert.equal((await handle.info()).priority, 4);
+  }
 });

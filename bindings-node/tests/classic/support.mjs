@@ -5,12 +5,14 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
-const dist = process.env.LAVORO_DIST ?? fileURLToPath(new URL("../../dist", import.meta.url));
+/** Where the compiled package is. */
+export const dist = process.env.LAVORO_DIST ?? fileURLToPath(new URL("../../dist", import.meta.url));
 
 export const classic = require(`${dist}/classic/index.js`);
 export const { postgres } = require(`${dist}/classic/postgres.js`);
 export const { memory } = require(`${dist}/classic/memory.js`);
 export const { createLavoro } = require(`${dist}/client.js`);
+export const { fromPg } = require(`${dist}/transaction.js`);
 const { Job, Queue, ScheduleRegistry, defineConfig } = classic;
 
 /** Backoff that tests need not wait for. */
