@@ -246,6 +246,18 @@ test("a schedule stays in a PostgreSQL when a process clears it, until it is rem
   assert.equal((await lavoro.schedules.list()).length, 1);
 });
 
+test("a process that is no worker fires schedules, and handles its own calls", async () => {
+  const queue = await queueOf([Echo], { worker: false });
+  await queue.start();
+  let calls = 0;
+  await Schedule.job(Echo, "scheduled").every("second");
+  const lavoro = await queue.lavoro();
+  await until("its job is there", async () => (await lavoro.jobs.count({ task: "Echo", state: "available" })) === 1);
+  await Schedule.call("here", () => void (calls += 1)).every("second");
+  await until("it was called", () => calls > 0);
+  assert.equal(await lavoro.jobs.count({ task: "Echo", state: "completed" }), 0);
+});
+
 test("a provider of the user's own guards calls", async () => {
   const log = [];
   const lock = {
