@@ -31,22 +31,27 @@ test("the package works from an empty folder, in both kinds of modules, with its
     const lavoro = createLavoro({ url: process.env.LAVORO_TEST_URL, schema: process.env.SCHEMA, migrate: true });
     const worker = await lavoro.worker({ handlers: { add: ([a, b]) => a + b } });
     console.log("result", await (await lavoro.enqueue("add", [1, 2])).result());
+    class Mail extends Job {}
+    if (typeof Queue.prototype.start !== "function" || typeof Mail.dispatch !== "function" || !Schedule) throw new LavoroError("internal", "no classes");
     await lavoro.close();`;
-  writeFileSync(join(folder, "esm.mjs"), `import { createLavoro, LavoroError } from "lavoro";\nimport "lavoro/testing";\n${body}`);
-  writeFileSync(join(folder, "common.cjs"), `const { createLavoro, LavoroError } = require("lavoro");\nrequire("lavoro/testing");\n(async () => {${body}})();`);
+  writeFileSync(join(folder, "esm.mjs"), `import { createLavoro, Job, LavoroError, Queue, Schedule } from "lavoro";\nimport "lavoro/testing";\nimport "lavoro/postgres";\nimport "lavoro/memory";\n${body}`);
+  writeFileSync(join(folder, "common.cjs"), `const { createLavoro, Job, LavoroError, Queue, Schedule } = require("lavoro");\nrequire("lavoro/testing");\nrequire("lavoro/postgres");\nrequire("lavoro/memory");\n(async () => {${body}})();`);
   for (const file of ["esm.mjs", "common.cjs"]) {
     const schema = `package_${file.replace(".", "_")}`;
     assert.equal(run(process.execPath, [file], { env: { ...env, LAVORO_TEST_URL: url, SCHEMA: schema } }), "result 3\n");
   }
   assert.match(run(join(folder, "node_modules", ".bin", "lavoro"), ["--help"]), /lavoro worker FILE/);
 
-  const typed = `import { createLavoro, type Job } from "lavoro";
+  const typed = `import { createLavoro, Job, type JobContext } from "lavoro";
+    import { postgres } from "lavoro/postgres";
+    import { memory } from "lavoro/memory";
     import { drain } from "lavoro/testing";
     const lavoro = createLavoro<{ add: { payload: [number, number]; result: number } }>();
-    export const sum = async (job: Job): Promise<number> => (await lavoro.enqueue("add", [1, job.attempt])).result();
+    export const sum = async (job: JobContext): Promise<number> => (await lavoro.enqueue("add", [1, job.attempt])).result();
     // @ts-expect-error the payload is a pair
     export const wrong = () => lavoro.enqueue("add", 1);
-    export { drain };`;
+    class Mail extends Job<{ to: string }> { handle({ to }: { to: string }) { return to; } }
+    export { drain, Mail, memory, postgres };`;
   for (const name of ["typed.mts", "typed.cts"]) writeFileSync(join(folder, name), typed);
   mkdirSync(join(folder, "node_modules", "@types"), { recursive: true });
   const compilerOptions = { module: "node16", target: "es2022", lib: ["es2023", "esnext.disposable"], strict: true, noEmit: true, skipLibCheck: false, types: ["node"], typeRoots: [join(here, "node_modules", "@types")] };
