@@ -246,6 +246,26 @@ test("a schedule stays in a PostgreSQL when a process clears it, until it is rem
   assert.equal((await lavoro.schedules.list()).length, 1);
 });
 
+test("a call that a process has cleared waits for another process", async () => {
+  const main = await driver();
+  const queue = await queueOf([], { driver: main });
+  await queue.start();
+  const calls = { first: 0, second: 0 };
+  await Schedule.call("moves", () => void (calls.first += 1)).every("second");
+  await until("it was called", () => calls.first > 0);
+  Schedule.clear("moves");
+  const before = calls.first;
+  const lavoro = await queue.lavoro();
+  await until("a call waits", async () => (await lavoro.jobs.count({ task: "schedule:moves", state: "scheduled" })) === 1);
+  assert.equal(calls.first, before);
+  await queue.stop();
+  const other = await queueOf([], { driver: main });
+  await other.start();
+  await Schedule.call("moves", () => void (calls.second += 1)).every("second");
+  await until("the other one is called", () => calls.second > 0);
+  assert.equal(calls.first, before);
+});
+
 test("a process that is no worker fires schedules, and handles its own calls", async () => {
   const queue = await queueOf([Echo], { worker: false });
   await queue.start();

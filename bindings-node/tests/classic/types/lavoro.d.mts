@@ -1,2 +1,0 @@
-// As the package's index has it.
-export * from "../../../dist/classic/index.js";
