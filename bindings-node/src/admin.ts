@@ -2,7 +2,7 @@ import type { Duration } from "./duration.js";
 import type { Engine } from "./engine.js";
 import { editOf, JobHandle } from "./handle.js";
 import { convert, FILTER, RETENTION, SCHEDULE_OPTIONS, fields, span } from "./options.js";
-import type { BulkOutcome, JobEdit, JobFilter, JobInfo, LockInfo, QueueInfo, Schedule, ScheduleInfo, SlotInfo } from "./types.js";
+import type { BulkOutcome, JobEdit, JobFilter, JobInfo, LockInfo, QueueInfo, ScheduleSpec, ScheduleInfo, SlotInfo } from "./types.js";
 
 const filterOf = (filter?: JobFilter) => ({ filter: convert(FILTER, filter, "filter") });
 
@@ -82,19 +82,19 @@ export class Schedules<T> {
     this.#engine = engine;
   }
   /** Adds a schedule. @throws LavoroError `schedule_exists`, `invalid_schedule`. */
-  async add(schedule: Schedule<T>): Promise<void> {
+  async add(schedule: ScheduleSpec<T>): Promise<void> {
     await this.#engine.call("schedules.add", scheduleOf(schedule));
   }
   /** Declares a schedule: stored if it is new or has changed, however many programs say so. */
-  async declare(schedule: Schedule<T>): Promise<void> {
+  async declare(schedule: ScheduleSpec<T>): Promise<void> {
     await this.#engine.call("schedules.declare", scheduleOf(schedule));
   }
   /** Adds or replaces. Answers whether it was new. */
-  async replace(schedule: Schedule<T>): Promise<boolean> {
+  async replace(schedule: ScheduleSpec<T>): Promise<boolean> {
     return (await this.#engine.call<{ created: boolean }>("schedules.replace", scheduleOf(schedule))).created;
   }
   /** The next instants of a schedule that need not be stored. */
-  async preview(schedule: Schedule<T>, options: { after?: Date; count?: number } = {}): Promise<Date[]> {
+  async preview(schedule: ScheduleSpec<T>, options: { after?: Date; count?: number } = {}): Promise<Date[]> {
     const args = { schedule: scheduleOf(schedule), after: options.after?.toISOString(), count: options.count };
     return ((await this.#engine.raw("schedules.preview", args)) as string[]).map((text) => new Date(text));
   }

@@ -18,7 +18,7 @@ import type {
   NewJob,
   PayloadOf,
   ResultOf,
-  Schedule,
+  ScheduleSpec,
   ScheduleOptions,
   TaskName,
   WorkerInfo,
@@ -154,11 +154,11 @@ export class Lavoro<Tasks = AnyTasks> {
     payload?: PayloadOf<Tasks, K>,
     options: Omit<ScheduleOptions, "cron" | "every"> & { name?: string; options?: JobOptions } = {},
   ): Promise<void> {
-    await this.schedule({ name: task, ...options, task, payload, every: interval } as Schedule<Tasks>);
+    await this.schedule({ name: task, ...options, task, payload, every: interval } as ScheduleSpec<Tasks>);
   }
 
   /** Declares a schedule. @throws LavoroError `invalid_schedule`. */
-  async schedule(schedule: Schedule<Tasks>): Promise<void> {
+  async schedule(schedule: ScheduleSpec<Tasks>): Promise<void> {
     await this.#engine.call("schedules.declare", scheduleOf(schedule));
   }
 

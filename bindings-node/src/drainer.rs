@@ -90,7 +90,9 @@ impl NativeDrainer {
     #[napi(catch_unwind)]
     pub async fn end(&self) -> Result<String> {
         let drainer = self.drainer.lock().await.take().ok_or_else(|| closed("drain"))?;
-        let drained = drainer.end().await.map_err(thrown)?;
+        let drained = drainer.end().await;
+        self.desk.tell(0, "end");
+        let drained = drained.map_err(thrown)?;
         let failures = drained.failures.iter().map(|failed| {
             json!({
                 "job": failed.job.to_string(),

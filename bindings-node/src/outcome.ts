@@ -16,6 +16,13 @@ export class Outcome extends Error {
     this.name = "Outcome";
     this.json = JSON.stringify({ outcome: kind, ...fields });
   }
+
+  /** @internal An outcome that is JSON already. */
+  static of(json: string): Outcome {
+    const outcome = new Outcome("", {}, "");
+    (outcome as { json: string }).json = json;
+    return outcome;
+  }
 }
 
 /** The attempt failed: again after `delay`, or after the job's backoff. */

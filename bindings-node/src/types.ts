@@ -240,7 +240,7 @@ export interface ScheduleOptions {
 }
 
 /** A schedule: a job for each of its slots. */
-export interface Schedule<T = AnyTasks, K extends TaskName<T> = TaskName<T>> extends ScheduleOptions {
+export interface ScheduleSpec<T = AnyTasks, K extends TaskName<T> = TaskName<T>> extends ScheduleOptions {
   name: string;
   task: K;
   payload?: PayloadOf<T, K>;

@@ -261,8 +261,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
   }
 }
 
-/** Handlers as a worker has them, and the options that follow from them. */
-function register(
+/** @internal Handlers as a worker has them, and the options that follow from them. */
+export function register(
   handlers: Record<string, unknown>,
   schemas: Record<string, StandardSchema | undefined>,
 ): { entries: Map<string, Entry>; more: Record<string, unknown> } {

@@ -266,7 +266,10 @@ export class Queue extends QueueEventEmitter implements ScheduleOwner {
   letGo(entry: ScheduleEntry): void {
     this.schedules.delete(entry.name);
     if (this.state !== "started" || !this.connectionOf(entry).isPrivate) return;
-    this.removeSchedule(entry).catch((error: unknown) => this.failed(asError(error)));
+    this.removeSchedule(entry).catch((error: unknown) => {
+      // A stop takes the whole server away.
+      if (this.state === "started") this.failed(asError(error));
+    });
   }
 
   /** @internal */

@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { after, afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { classic, createLavoro, driver, end, gate, made, memory, mostAtOnce, postgres, queueOf, replica, server, SOON, tidy, until } from "./support.mjs";
+import { classic, createLavoro, dist, driver, end, gate, made, memory, mostAtOnce, ownServer, postgres, queueOf, replica, server, SOON, sql, tidy, until } from "./support.mjs";
 
-const { Job, Queue, Schedule, ScheduleRegistry, defineConfig, intervalToCron, parseTime } = classic;
+const { Job, Schedule, ScheduleRegistry, defineConfig, parseTime } = classic;
 
 afterEach(tidy);
 after(end);
@@ -275,13 +275,16 @@ test("fault 12: a stop lets jobs end, and one that fails leaves the queue stoppe
   assert.equal(await (await queue.lavoro()).job(long.id).result(), "ended", "it was handed back");
 });
 
-test("fault 13: errors of the database stop nothing, and errors are told", async () => {
-  const queue = await queueOf([Quick]);
+test("fault 13: errors of the database stop nothing, and errors are told", async (context) => {
+  const url = await ownServer(context);
+  const queue = await queueOf([Quick], { driver: postgres(url) });
   const errors = [];
   queue.on("error", (error) => errors.push(error));
   await queue.start();
   assert.equal(await (await Quick.dispatch("before")).result(), "before");
-  terminate(await server());
+  // Ends every session of the server but this one.
+  const ended = sql(url, "select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'");
+  assert.ok(Number(ended) >= 2);
   assert.equal(await (await Quick.dispatch("after")).result(), "after");
   await Schedule.call("failing", () => {
     throw new Error("a call that fails");
@@ -291,12 +294,6 @@ test("fault 13: errors of the database stop nothing, and errors are told", async
   assert.equal(queue.emit("error", new Error("nobody listens")), false);
   assert.equal(await (await Quick.dispatch("still")).result(), "still");
 });
-
-/** Ends all other sessions of a server. */
-function terminate(url) {
-  const sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'";
-  execFileSync("psql", [url, "-qAtc", sql]);
-}
 
 test("fault 14: passwords of any kind, and URLs, TLS, schemas and pools", async () => {
   const password = "p@ss:/w?rd#%&= ü";
@@ -324,12 +321,18 @@ test("fault 14: passwords of any kind, and URLs, TLS, schemas and pools", async 
   assert.equal(await (await queue.lavoro("apart")).jobs.count(), 0);
 });
 
-test("fault 14: a password of any kind logs in", async () => {
-  const url = new URL(await server());
+test("fault 14: a password of any kind logs in", async (context) => {
+  const url = await ownServer(context);
   const password = "p@ss:/w?rd#%&= ü";
-  execFileSync("psql", [url.href, "-qAtc", `create role odd login superuser password '${password}'`]);
-  const socket = url.searchParams.get("host");
-  const config = { host: socket ?? url.hostname, port: url.port || 5432, user: "odd", password, database: url.pathname.slice(1), schema: "odd" };
+  sql(url, `set password_encryption = 'scram-sha-256'; create role odd login superuser password '${password}'`);
+  const file = sql(url, "show hba_file");
+  writeFileSync(file, `local all odd scram-sha-256\n${readFileSync(file, "utf8")}`);
+  sql(url, "select pg_reload_conf()");
+  const host = sql(url, "show unix_socket_directories");
+  const { port, pathname } = new URL(url);
+  const config = { host, port: port || 5432, user: "odd", password, database: pathname.slice(1), schema: "odd" };
+  const wrong = await queueOf([Quick], { driver: postgres({ ...config, password: "p" }) });
+  await assert.rejects(wrong.start(), { code: "authentication_failed" });
   const queue = await queueOf([Quick], { driver: postgres(config) });
   await queue.start();
   assert.equal(await (await Quick.dispatch("in")).result(), "in");
@@ -394,7 +397,6 @@ test("fault 17: the default logger finds pino from ES modules", () => {
     writeFileSync(join(dir, "node_modules", "pino", "package.json"), '{"name":"pino","main":"index.js"}');
     const fake = "module.exports = (o) => ({ info: (m) => console.log(`${o.name} ${o.level}: ${m}`) });";
     writeFileSync(join(dir, "node_modules", "pino", "index.js"), fake);
-    const dist = process.env.LAVORO_DIST ?? new URL("../../dist", import.meta.url).pathname;
     const app = `import lavoro from ${JSON.stringify(`${dist}/classic/index.js`)}; lavoro.createDefaultLogger("queue").info("heard");`;
     writeFileSync(join(dir, "app.mjs"), app);
     const out = execFileSync(process.execPath, ["app.mjs"], { cwd: dir, encoding: "utf8" });
@@ -419,6 +421,13 @@ test("fault 18: a dispatch that is not awaited is made, one that is awaited twic
   let last = false;
   await Quick.dispatch("x").finally(() => (last = true));
   assert.equal(last, true);
+});
+
+test("fault 18: a dispatch that is not awaited and fails is an unhandled rejection", () => {
+  const app = `const { Job } = require(${JSON.stringify(`${dist}/classic/index.js`)}); class A extends Job { handle() {} } void A.dispatch();`;
+  const { status, stderr } = spawnSync(process.execPath, ["-e", app], { encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(stderr, /Queue service resolver is not set/);
 });
 
 test("fault 18: payloads hold nothing of Lavoro's", async () => {

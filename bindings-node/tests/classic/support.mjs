@@ -1,16 +1,18 @@
 // What the tests of the classes share: one server for each file, a schema for each test.
 import { createRequire } from "node:module";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
-const dist = process.env.LAVORO_DIST ?? fileURLToPath(new URL("../../dist", import.meta.url));
+/** Where the compiled package is. */
+export const dist = process.env.LAVORO_DIST ?? fileURLToPath(new URL("../../dist", import.meta.url));
 
 export const classic = require(`${dist}/classic/index.js`);
 export const { postgres } = require(`${dist}/classic/postgres.js`);
 export const { memory } = require(`${dist}/classic/memory.js`);
 export const { createLavoro } = require(`${dist}/client.js`);
+export const { fromPg } = require(`${dist}/transaction.js`);
 const { Job, Queue, ScheduleRegistry, defineConfig } = classic;
 
 /** Backoff that tests need not wait for. */
@@ -20,15 +22,28 @@ let root;
 let schemas = 0;
 const queues = new Set();
 
-/** The URL of a server that lives as long as the tests of this file. */
+/** The URL of the server of all tests (`npm test`), or of one for the tests of this file. */
 export async function server() {
+  if (process.env.LAVORO_TEST_URL) return process.env.LAVORO_TEST_URL;
   root ??= createLavoro({ url: "memory:" });
   return root.url();
 }
 
+/** A server for one test, which may do to it what it likes. */
+export async function ownServer(context) {
+  const own = createLavoro({ url: "memory:" });
+  context.after(() => own.close());
+  return own.url();
+}
+
+/** What SQL answers, as text. */
+export function sql(url, text) {
+  return execFileSync("psql", [url, "-qAtc", text], { encoding: "utf8" }).trim();
+}
+
 /** A driver with a schema that nobody else uses. */
 export async function driver(more = {}) {
-  return postgres({ url: await server(), schema: `t${process.pid}_${++schemas}`, ...more });
+  return postgres({ url: await server(), schema: `classic_${process.pid}_${++schemas}`, ...more });
 }
 
 /** A queue with one connection, `main`, and the queue `default`; it dispatches by default. */
