@@ -210,8 +210,8 @@ def said_of(handler: Handler, result: Any) -> Said:
     if encode is not None:
         try:
             result = encode(result)
-        except ValueDoesNotFit:
-            pass  # result_json says what is wrong with it
+        except BaseException as error:  # noqa: BLE001 - code of the application runs in there
+            return _note(error)
     return result_json(result)
 
 
@@ -221,10 +221,19 @@ def result_json(result: Any) -> Said:
         return None
     try:
         return to_json("result", result).decode()
-    except (InvalidPayloadError, UnicodeEncodeError) as error:
-        return json.dumps({"lavoro_note": f"not stored: {error}"})
-    except BaseException as error:  # noqa: BLE001 - code of the application ran in there
-        return json.dumps({"lavoro_note": f"not stored: {type(error).__name__}"})
+    except BaseException as error:  # noqa: BLE001 - code of the application runs in there
+        return _note(error)
+
+
+def _note(error: BaseException) -> str:
+    """What is kept in place of a result that is no JSON."""
+    if isinstance(error, ValueDoesNotFit):
+        why = f"the result{error.path} {error.why}"
+    elif isinstance(error, (InvalidPayloadError, UnicodeEncodeError)):
+        why = str(error)
+    else:
+        why = type(error).__name__
+    return json.dumps({"lavoro_note": f"not stored: {why}"})
 
 
 def given_up(reason: str) -> bytes:
