@@ -200,7 +200,9 @@ class Lavoro:
         batch: Optional[int] = None,
         **options: Unpack[JobOptions],
     ) -> _Decorator: ...
-    def task(self, function: Optional[Callable[..., Any]] = None, /, **given: Any) -> Any:
+    def task(  # type: ignore[misc]  # mypy does not match the options with **given
+        self, function: Optional[Callable[..., Any]] = None, /, **given: Any
+    ) -> Any:
         """Makes a function the handler of a task.
 
         An ``async def`` runs on the event loop of the worker; a ``def`` in a thread, with a copy
