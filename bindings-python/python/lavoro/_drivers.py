@@ -153,7 +153,7 @@ def _for_dbapi(text: str, parameters: Parameters) -> tuple[str, dict[str, Option
 
 def _for_sqlalchemy(text: str, parameters: Parameters) -> tuple[Any, dict[str, Optional[str]]]:
     named = {f"p{place}": value for place, value in enumerate(parameters, 1)}
-    escaped = re.sub(r"(?<!:):(?=\w)", r"\\:", text)
+    escaped = text.replace(":", "\\:")
     return sys.modules["sqlalchemy"].text(_PLACE.sub(r":p\1", escaped)), named
 
 
