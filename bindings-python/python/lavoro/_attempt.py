@@ -16,6 +16,7 @@ from ._values import ValueDoesNotFit
 from .errors import InvalidPayloadError
 from .job import Job, JobCancelled, _current
 from .outcomes import Outcome
+from .telemetry import span_of
 
 if TYPE_CHECKING:
     from .task import Task
@@ -66,7 +67,9 @@ class Attempt:
             else:
                 job = Job(self._worker.app, jobs[0])
                 _current.set(job)
-                outcomes = [(jobs[0], said_of(handler, await self._chain(job)))]
+                with span_of(job):
+                    result = await self._chain(job)
+                outcomes = [(jobs[0], said_of(handler, result))]
         except BaseException as error:  # noqa: BLE001 - see said_by
             outcomes = [(each, said_by(error, each)) for each in jobs]
         self._worker._over(handler, outcomes)
@@ -151,7 +154,8 @@ class Attempt:
             else:
                 job = Job(self._worker.app, natives[0])
                 _current.set(job)
-                result = handler.function(**arguments(handler, job))
+                with span_of(job):
+                    result = handler.function(**arguments(handler, job))
                 outcomes = [(natives[0], said_of(handler, result))]
         except BaseException as error:  # noqa: BLE001 - see said_by
             outcomes = [(each, said_by(error, each)) for each in natives]

@@ -19,6 +19,7 @@ from ._waiting import ask
 from .errors import ClosedError, DuplicateHandlerError, InvalidOptionError
 from .handle import JobHandle
 from .task import Task, payload_json
+from .telemetry import traced
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec, Unpack
@@ -318,11 +319,13 @@ class Lavoro:
         client = self._native
         if client is None or self._process != os.getpid():
             client = await self.connect()
-        enqueued: tuple[int, bool] = await ask(client.enqueue(task, payload, options))
+        enqueued: tuple[int, bool] = await ask(client.enqueue(task, payload, traced(options)))
         return enqueued
 
     def _enqueue_sync(self, task: str, payload: bytes, options: bytes) -> tuple[int, bool]:
-        enqueued: tuple[int, bool] = self.connect_sync().enqueue(task, payload, options).wait()
+        enqueued: tuple[int, bool] = (
+            self.connect_sync().enqueue(task, payload, traced(options)).wait()
+        )
         return enqueued
 
     async def _enqueue_many(self, jobs: bytes) -> list[tuple[int, bool]]:
