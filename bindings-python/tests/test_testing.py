@@ -211,7 +211,9 @@ def project(pytester: pytest.Pytester, ini: str) -> pytest.RunResult:
 
 def entry_points() -> Any:
     found: Any = metadata.entry_points()
-    return found.get("pytest11", ()) if isinstance(found, dict) else found.select(group="pytest11")
+    if hasattr(found, "select"):
+        return found.select(group="pytest11")
+    return found.get("pytest11", ())  # before Python 3.10
 
 
 def test_a_project_uses_the_plugin(pytester: pytest.Pytester) -> None:
