@@ -121,7 +121,7 @@ def test_options_are_refused_by_name(app: lavoro.Lavoro) -> None:
         app.enqueue_sync("t", "x" * 2_000_000)
     with pytest.raises(errors.NumberOutOfRangeError):
         app.enqueue_sync("t", 2**60)
-    with pytest.raises(errors.InvalidPayloadError):
+    with pytest.raises(errors.NumberOutOfRangeError):
         app.enqueue_sync("t", float("nan"))
     with pytest.raises(errors.InvalidPayloadError):
         app.enqueue_sync("t", object())

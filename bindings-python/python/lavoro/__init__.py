@@ -26,6 +26,7 @@ from .lock import Lock, LockMaker
 from .outcomes import Cancel, Fail, Retry, Snooze
 from .schedule import ScheduleOptions
 from .task import BoundTask, Task
+from .telemetry import JobLogFilter
 from .worker import Worker, WorkerOptions
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "JobCancelled",
     "JobFailedError",
     "JobHandle",
+    "JobLogFilter",
     "JobOptions",
     "Lavoro",
     "LavoroError",

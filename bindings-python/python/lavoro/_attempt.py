@@ -16,6 +16,7 @@ from ._values import ValueDoesNotFit
 from .errors import InvalidPayloadError
 from .job import Job, JobCancelled, _current
 from .outcomes import Outcome
+from .telemetry import span_of
 
 if TYPE_CHECKING:
     from .task import Task
@@ -66,7 +67,9 @@ class Attempt:
             else:
                 job = Job(self._worker.app, jobs[0])
                 _current.set(job)
-                outcomes = [(jobs[0], said_of(handler, await self._chain(job)))]
+                with span_of(job):
+                    result = await self._chain(job)
+                outcomes = [(jobs[0], said_of(handler, result))]
         except BaseException as error:  # noqa: BLE001 - see said_by
             outcomes = [(each, said_by(error, each)) for each in jobs]
         self._worker._over(handler, outcomes)
@@ -110,36 +113,31 @@ class Attempt:
         """Runs this in a thread, and does not leave it behind: a thread cannot be ended, so that
         its slot stays taken until it returns."""
         loop = self._worker._loop
-        future: asyncio.Future[Any] = loop.create_future()
+        # It holds errors as results: nobody may be left to look at it.
+        future: asyncio.Future[tuple[Any, Optional[BaseException]]] = loop.create_future()
         context = contextvars.copy_context()
 
         def run() -> None:
             try:
-                answer, error = context.run(work), None
-            except BaseException as raised:  # noqa: BLE001 - it is raised in the loop
-                answer, error = None, raised
+                ended: tuple[Any, Optional[BaseException]] = context.run(work), None
+            except BaseException as error:  # noqa: BLE001 - it is raised in the loop
+                ended = None, error
             try:
-                loop.call_soon_threadsafe(settle, answer, error)
+                loop.call_soon_threadsafe(future.set_result, ended)
             except RuntimeError:
                 pass  # the loop has ended, and the job with it
 
-        def settle(answer: Any, error: Optional[BaseException]) -> None:
-            if future.done():
-                return
-            if isinstance(error, (StopIteration, KeyboardInterrupt, SystemExit)):
-                future.set_exception(_Wrapped(error))
-            elif error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(answer)
-
         self._worker._threads.run(run)
-        while True:
+        while not future.done():
             try:
-                return await asyncio.shield(future)
+                await asyncio.shield(future)
             except asyncio.CancelledError:
-                if future.done() or self._worker._stopping is not None:
+                if self._worker._stopping is not None and not future.done():
                     raise
+        answer, error = future.result()
+        if error is not None:
+            raise error
+        return answer
 
     def run_in_thread(self) -> None:
         """In a thread, without the event loop. Never raises."""
@@ -156,7 +154,8 @@ class Attempt:
             else:
                 job = Job(self._worker.app, natives[0])
                 _current.set(job)
-                result = handler.function(**arguments(handler, job))
+                with span_of(job):
+                    result = handler.function(**arguments(handler, job))
                 outcomes = [(natives[0], said_of(handler, result))]
         except BaseException as error:  # noqa: BLE001 - see said_by
             outcomes = [(each, said_by(error, each)) for each in natives]
@@ -166,14 +165,6 @@ class Attempt:
         handler, natives = self._handler, self._jobs
         results = handler.function([Job(self._worker.app, each) for each in natives])
         return batch_outcomes(natives, results)
-
-
-class _Wrapped(Exception):
-    """What a future must not hold."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 def batch_outcomes(natives: list[_native.Job], results: Any) -> list[tuple[_native.Job, Said]]:
@@ -210,8 +201,8 @@ def said_of(handler: Handler, result: Any) -> Said:
     if encode is not None:
         try:
             result = encode(result)
-        except ValueDoesNotFit:
-            pass  # result_json says what is wrong with it
+        except BaseException as error:  # noqa: BLE001 - code of the application runs in there
+            return _note(error)
     return result_json(result)
 
 
@@ -221,10 +212,19 @@ def result_json(result: Any) -> Said:
         return None
     try:
         return to_json("result", result).decode()
-    except (InvalidPayloadError, UnicodeEncodeError) as error:
-        return json.dumps({"lavoro_note": f"not stored: {error}"})
-    except BaseException as error:  # noqa: BLE001 - code of the application ran in there
-        return json.dumps({"lavoro_note": f"not stored: {type(error).__name__}"})
+    except BaseException as error:  # noqa: BLE001 - code of the application runs in there
+        return _note(error)
+
+
+def _note(error: BaseException) -> str:
+    """What is kept in place of a result that is no JSON."""
+    if isinstance(error, ValueDoesNotFit):
+        why = f"the result{error.path} {error.why}"
+    elif isinstance(error, (InvalidPayloadError, UnicodeEncodeError)):
+        why = str(error)
+    else:
+        why = type(error).__name__
+    return json.dumps({"lavoro_note": f"not stored: {why}"})
 
 
 def given_up(reason: str) -> bytes:
@@ -234,8 +234,6 @@ def given_up(reason: str) -> bytes:
 
 def said_by(error: BaseException, job: _native.Job) -> bytes:
     """The outcome of a handler that raised."""
-    if isinstance(error, _Wrapped):
-        error = error.error
     if isinstance(error, Outcome):
         try:
             return json.dumps(error._said()).encode()

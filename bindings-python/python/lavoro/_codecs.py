@@ -196,8 +196,9 @@ def array(taken: tuple[type, ...], made: Callable[[Any], Any], item: Codec, what
         deeper(depth)
         plain: list[Any] = []
         dump_item, depth = item.dump, depth + 1
+        items: Any = in_order(value) if isinstance(value, (set, frozenset)) else value
         try:
-            for each in in_order(value) if isinstance(value, (set, frozenset)) else value:
+            for each in items:
                 plain.append(dump_item(each, depth))
         except ValueDoesNotFit as error:
             raise error.within(index(len(plain))) from None

@@ -1,5 +1,22 @@
 from typing import Any, Final, Optional, Union, final
 
+__all__ = [
+    "ERROR_CODES",
+    "METHODS",
+    "VERSION",
+    "Client",
+    "Drainer",
+    "Events",
+    "Job",
+    "Lock",
+    "Mailbox",
+    "Operation",
+    "Worker",
+    "connect",
+    "job_json",
+    "migrate",
+]
+
 VERSION: Final[str]
 ERROR_CODES: Final[list[str]]
 METHODS: Final[list[tuple[str, str, str]]]

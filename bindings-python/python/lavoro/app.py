@@ -19,6 +19,7 @@ from ._waiting import ask
 from .errors import ClosedError, DuplicateHandlerError, InvalidOptionError
 from .handle import JobHandle
 from .task import Task, payload_json
+from .telemetry import traced
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec, Unpack
@@ -200,7 +201,9 @@ class Lavoro:
         batch: Optional[int] = None,
         **options: Unpack[JobOptions],
     ) -> _Decorator: ...
-    def task(self, function: Optional[Callable[..., Any]] = None, /, **given: Any) -> Any:
+    def task(  # type: ignore[misc]  # mypy does not match the options with **given
+        self, function: Optional[Callable[..., Any]] = None, /, **given: Any
+    ) -> Any:
         """Makes a function the handler of a task.
 
         An ``async def`` runs on the event loop of the worker; a ``def`` in a thread, with a copy
@@ -316,11 +319,13 @@ class Lavoro:
         client = self._native
         if client is None or self._process != os.getpid():
             client = await self.connect()
-        enqueued: tuple[int, bool] = await ask(client.enqueue(task, payload, options))
+        enqueued: tuple[int, bool] = await ask(client.enqueue(task, payload, traced(options)))
         return enqueued
 
     def _enqueue_sync(self, task: str, payload: bytes, options: bytes) -> tuple[int, bool]:
-        enqueued: tuple[int, bool] = self.connect_sync().enqueue(task, payload, options).wait()
+        enqueued: tuple[int, bool] = (
+            self.connect_sync().enqueue(task, payload, traced(options)).wait()
+        )
         return enqueued
 
     async def _enqueue_many(self, jobs: bytes) -> list[tuple[int, bool]]:

@@ -177,6 +177,32 @@ class Job:
         """
         self._native.progress(percent, message, None if data is None else _text("data", data))
 
+    async def complete(self, result: Any = None, *, connection: Any) -> None:
+        """Completes the job in the caller's own transaction: its effects and the completion
+        commit together or not at all. Return from the handler after the commit; what it returns
+        then changes nothing. Keep the transaction short: until it ends, the job can be neither
+        ended otherwise nor rescued.
+
+        Args:
+            result: What ``result()`` of the job's handle answers.
+            connection: An asyncpg, psycopg or SQLAlchemy connection or session that is awaited.
+
+        Raises:
+            StaleLeaseError: This attempt is not the job's current one any more. Let it pass, so
+                that the transaction rolls back. Above ``read committed`` the driver's failure to
+                serialise may come in its place.
+            InvalidPayloadError: The result cannot be written as JSON.
+        """
+        from ._transactions import complete_in
+
+        await complete_in(self, connection, result)
+
+    def complete_sync(self, result: Any = None, *, connection: Any) -> None:
+        """As complete(), for psycopg, psycopg2, SQLAlchemy and Django."""
+        from ._transactions import complete_in_sync
+
+        complete_in_sync(self, connection, result)
+
     def log(self, line: str) -> None:
         """Adds a line to the job's log. Never waits. At most 1000 lines of 4 KiB per attempt."""
         self._native.log(line)
