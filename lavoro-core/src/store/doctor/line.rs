@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 /// How long each trial may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How often it is tried to get a session again.
-const ATTEMPTS: usize = 10;
+/// How often it is tried to get a session that another connection has had.
+const ROUNDS: usize = 4;
 
 impl Store {
     /// Tries what the line carries. `careful` works through any pooler.
@@ -57,7 +57,15 @@ impl Store {
         one.execute("rollback").await?;
         let left = first.is_ok();
         other.execute("begin").await?;
-        let held = session(&mut other).await?;
+        let mut held = session(&mut other).await?;
+        // Another client may have had that session just now.
+        for _ in 0..ROUNDS {
+            if held == before {
+                break;
+            }
+            other.execute("rollback; begin").await?;
+            held = session(&mut other).await?;
+        }
         let moved = before == held || session(&mut one).await? != before;
         let again = match first {
             Ok(()) => prepared(&mut one, &probe).await,
@@ -115,7 +123,7 @@ impl Store {
 /// Removes what we have prepared from a session that others use, as soon as one of ours gets it. A
 /// pooler that keeps statements gives them other names, and removes them itself.
 async fn forget(session_of: i32, mut connections: [&mut PgConnection; 2]) -> sqlx::Result<()> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..ROUNDS {
         // Those before keep theirs meanwhile, so that the next one gets another.
         let (mut found, mut begun) = (false, 0);
         for connection in &mut connections {
