@@ -2,8 +2,8 @@
 //! Every run fails unless each job was claimed exactly once.
 //!
 //! `cargo run --release -p lavoro-benches [-- NAME …]`: contention, shallow, life, pinned,
-//! floor, depth, strangers, tasks, bulk, commit, split, retention, admin; without a name, all of
-//! them.
+//! floor, depth, strangers, tasks, bulk, commit, split, retention, admin, locks, due, idle; without
+//! a name, all of them.
 //!
 //! `retention` passes `JOBS` jobs through (`RATE` a second, `KEPT` of them kept at a time).
 //!
@@ -27,8 +27,10 @@ mod contention;
 mod depth;
 mod drain;
 mod life;
+mod locks;
 mod partitions;
 mod retention;
+mod schedules;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,6 +50,9 @@ const ALL: &[&str] = &[
     "depth",
     "retention",
     "admin",
+    "locks",
+    "due",
+    "idle",
 ];
 
 #[tokio::main(worker_threads = 2)]
@@ -82,6 +87,9 @@ async fn run(cluster: &cluster::Cluster, names: &[String]) -> Result<()> {
             "tasks" => depth::tasks(cluster).await?,
             "retention" => retention::all(cluster).await?,
             "admin" => admin::operate(cluster).await?,
+            "locks" => locks::hand_over(cluster).await?,
+            "due" => schedules::due(cluster).await?,
+            "idle" => schedules::idle(cluster).await?,
             "bulk" => bulk::compare(cluster).await?,
             _ => return Err(format!("there is no bench {name}: {}", ALL.join(", ")).into()),
         }

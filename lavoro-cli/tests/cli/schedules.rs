@@ -83,7 +83,7 @@ fn what_is_wrong_is_refused() {
         (&["--every", "hour", "--jitter", "25h"], "invalid_schedule"),
         (&["--every", "hour", "--max-attempts", "0"], "invalid_option"),
         (&["--every", "hour", "--payload", "{"], "invalid_payload"),
-        (&["--every", "hour", "--expires-in", "0s"], "invalid_option"),
+        (&["--every", "hour", "--expires-in", "0s"], "invalid_time"),
         (&["--every", "hour", "--on-discarded", ""], "invalid_task"),
         (&["--every", "hour", "--cron", "* * * * *"], "usage"),
         (&["--every", "hour", "--overlap", "maybe"], "usage"),

@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 /// How long each trial may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it is tried to get a session that another connection has had.
+const ROUNDS: usize = 4;
 
 impl Store {
     /// Tries what the line carries. `careful` works through any pooler.
@@ -47,25 +49,33 @@ impl Store {
             self.server.clone().statement_cache_capacity(10).connect().await?;
         let mut other = self.server.clone().connect().await?;
         let probe = uuid::Uuid::now_v7().to_string();
-        let first = prepared(&mut one, &probe).await;
+        // In a transaction: elsewhere a pooler may change the session between any two messages, as
+        // soon as another client is at work, and nobody would know where the statement stays.
+        one.execute("begin").await?;
         let before = session(&mut one).await?;
+        let first = prepared(&mut one, &probe).await;
+        one.execute("rollback").await?;
+        let left = first.is_ok();
         other.execute("begin").await?;
-        let held = session(&mut other).await?;
+        let mut held = session(&mut other).await?;
+        // Another client may have had that session just now.
+        for _ in 0..ROUNDS {
+            if held == before {
+                break;
+            }
+            other.execute("rollback; begin").await?;
+            held = session(&mut other).await?;
+        }
         let moved = before == held || session(&mut one).await? != before;
         let again = match first {
-            Ok(()) => {
-                let again = prepared(&mut one, &probe).await;
-                if before == held {
-                    // What we left in a session that others use. A pooler that keeps statements
-                    // gives them other names, and removes them itself.
-                    let _ = other.execute("deallocate sqlx_s_1").await;
-                }
-                again
-            }
+            Ok(()) => prepared(&mut one, &probe).await,
             failed => failed,
         };
         other.execute("rollback").await?;
         let shared = moved || is_shared(&mut one, &mut other).await?;
+        if shared && left {
+            forget(before, [&mut other, &mut one]).await?;
+        }
         let named = again.map_err(|error| said(&translate(error)));
         let _ = one.close().await;
         let _ = other.close().await;
@@ -108,6 +118,31 @@ impl Store {
             Err(_) => Ok(None),
         }
     }
+}
+
+/// Removes what we have prepared from a session that others use, as soon as one of ours gets it. A
+/// pooler that keeps statements gives them other names, and removes them itself.
+async fn forget(session_of: i32, mut connections: [&mut PgConnection; 2]) -> sqlx::Result<()> {
+    for _ in 0..ROUNDS {
+        // Those before keep theirs meanwhile, so that the next one gets another.
+        let (mut found, mut begun) = (false, 0);
+        for connection in &mut connections {
+            connection.execute("begin").await?;
+            begun += 1;
+            found = session(connection).await? == session_of;
+            if found {
+                let _ = connection.execute("deallocate sqlx_s_1").await;
+                break;
+            }
+        }
+        for connection in connections.iter_mut().take(begun) {
+            connection.execute("rollback").await?;
+        }
+        if found {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Runs a statement that is prepared under a name the first time. Other clients of a pooler use
