@@ -128,13 +128,21 @@ fn files_that_are_named_exist() {
     assert!(missing.is_empty(), "files do not exist: {missing:#?}");
 }
 
+/// They are run by the tests of each language.
 #[test]
-fn the_rust_example_is_the_one_that_is_compiled() {
-    let example = read("lavoro-core/examples/quickstart.rs");
-    let (_, rest) = example.split_once("// README begin\n").unwrap();
-    let (code, _) = rest.split_once("// README end").unwrap();
-    let readme = blocks(&read("README.md"), "rust");
-    assert_eq!(readme, [code], "README.md and examples/quickstart.rs differ");
+fn the_examples_are_the_ones_that_are_run() {
+    for (language, file) in [
+        ("rust", "lavoro-core/examples/quickstart.rs"),
+        ("python", "bindings-python/examples/quickstart.py"),
+        ("js", "bindings-node/examples/quickstart.mjs"),
+    ] {
+        let example = read(file);
+        let (_, rest) = example.split_once("README begin\n").unwrap();
+        let (code, _) = rest.split_once("README end").unwrap();
+        let code = code.trim_end_matches(['#', '/', ' ']);
+        let readme = blocks(&read("README.md"), language);
+        assert_eq!(readme, [code], "README.md and {file} differ");
+    }
 }
 
 #[test]
