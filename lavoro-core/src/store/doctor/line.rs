@@ -58,12 +58,16 @@ impl Store {
         let left = first.is_ok();
         other.execute("begin").await?;
         let mut held = session(&mut other).await?;
-        // Another client may have had that session just now.
+        // Another client may have had that session just now. Poolers lend first what came back last.
         for _ in 0..ROUNDS {
             if held == before {
                 break;
             }
-            other.execute("rollback; begin").await?;
+            one.execute("begin").await?;
+            session(&mut one).await?;
+            other.execute("rollback").await?;
+            one.execute("rollback").await?;
+            other.execute("begin").await?;
             held = session(&mut other).await?;
         }
         let moved = before == held || session(&mut one).await? != before;
