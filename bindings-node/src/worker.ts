@@ -283,8 +283,6 @@ export function register(
     if (options.backoff !== undefined) backoff.push([task, options.backoff]);
     if (options.onLostContact === "continue") continues.push(task);
   }
-  // None would mean all tasks, whose jobs would then fail.
-  if (entries.size === 0) throw invalidOption("options.handlers has no handler");
   const more = {
     tasks: [...entries.keys()],
     backoff: Object.fromEntries(backoff),
