@@ -1,4 +1,4 @@
-import { native } from "./errors.js";
+import { LavoroError, native } from "./errors.js";
 import { load, type NativeClient } from "./native.js";
 import { answer } from "./options.js";
 
@@ -11,6 +11,7 @@ export class Engine {
 
   /** Connects, or answers the connection. A failed attempt is made again by the next call. */
   client(): Promise<NativeClient> {
+    if (this.#closed) return Promise.reject(new LavoroError("closed", "the client has been closed"));
     if (this.#client === undefined) {
       const connecting = native(load().connect(this.options));
       this.#client = connecting;
@@ -36,8 +37,6 @@ export class Engine {
   async close(): Promise<void> {
     this.#closed = true;
     const client = await this.#client?.catch(() => undefined);
-    // Later calls must not connect again.
-    this.#client ??= Promise.resolve(client as never);
     if (client !== undefined) await native(client.close());
   }
 }

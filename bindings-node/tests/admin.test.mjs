@@ -157,5 +157,9 @@ test("a client that cannot connect says why, and later calls try again", async (
   assert.equal(await missing.jobs.count(), 0);
   await missing.close();
   await assert.rejects(missing.jobs.count(), code("closed"));
+  const unused = createLavoro({ url });
+  await unused.close();
+  await unused.close();
+  await assert.rejects(unused.enqueue("t"), code("closed"));
   assert.throws(() => createLavoro({ urll: "x" }), code("invalid_option", /options\.urll/));
 });

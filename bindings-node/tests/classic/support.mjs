@@ -32,7 +32,10 @@ export async function server() {
 /** A server for one test, which may do to it what it likes. */
 export async function ownServer(context) {
   const own = createLavoro({ url: "memory:" });
-  context.after(() => own.close());
+  context.after(async () => {
+    await tidy();
+    await own.close();
+  });
   return own.url();
 }
 
