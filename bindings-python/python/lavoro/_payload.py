@@ -97,8 +97,10 @@ class Signature:
 
     def _result_codec(self, annotation: Any, names: dict[str, Any], codecs: Codecs) -> Codec:
         try:
-            # What a handler returns is stored as well as can be, whatever its annotation is.
-            return ANYTHING if annotation is _EMPTY else codecs.of(_read(annotation, names))
+            # What a handler returns is stored as well as can be, whatever its annotation is. One
+            # of None may still complete its job with a result, in a transaction.
+            hint = None if annotation is _EMPTY else _read(annotation, names)
+            return ANYTHING if hint in (None, type(None)) else codecs.of(hint)
         except Exception:
             return ANYTHING
 
