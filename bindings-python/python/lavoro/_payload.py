@@ -219,6 +219,10 @@ class Signature:
         except Exception as error:  # code of the application ran in there
             raise ValueDoesNotFit(f"cannot be written: {type(error).__name__}") from None
 
+    def by_name(self, **values: Any) -> Any:
+        """The handler, for one whose parameters are positional: called by their names."""
+        return self.call(values, next((values[name] for name in self._jobs if name in values), None))
+
     def decode_result(self, plain: Any) -> Any:
         """What the handler returned, as its annotation says; None if nothing was stored.
 
