@@ -378,6 +378,10 @@ def test_a_result_is_read_as_well_as_can_be() -> None:
 
     signature = Signature("t", respond)
     assert signature.decode_result({"a": 1}) == {"a": 1}
+
+    def nothing() -> None: ...
+
+    assert Signature("t", nothing).decode_result({"a": 1}) == {"a": 1}
     typed = signature_of(int)
     assert typed.decode_result(None) is None
     with pytest.raises(InvalidPayloadError, match="result of task 't': not stored: too large"):

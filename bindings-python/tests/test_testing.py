@@ -61,6 +61,16 @@ def test_a_drain_runs_what_is_there_and_what_comes(app: lavoro.Lavoro, kit: Kit)
     assert "no such address" in drained.failures[0].message
 
 
+def test_parameters_may_be_positional(app: lavoro.Lavoro, kit: Kit) -> None:
+    @app.task
+    def both(job: lavoro.Job, a: int, b: int = 2, /, **rest: int) -> list[int]:
+        return [job.attempt, a, b, *rest.values()]
+
+    job = both.enqueue_sync(1, c=3)
+    assert kit.drain_sync().completed == 1
+    assert job.result_sync(1) == [1, 1, 2, 3]
+
+
 def test_a_job_that_enqueues_itself_cannot_hang_a_test(app: lavoro.Lavoro, kit: Kit) -> None:
     @app.task
     async def again() -> None:

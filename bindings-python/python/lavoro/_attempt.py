@@ -46,6 +46,8 @@ class Handler:
         )
         if task.max_batch is None:
             self.signature = task._signature
+            if self.signature._positional:
+                self.function = self.signature.by_name
 
 
 class Attempt:

@@ -97,8 +97,10 @@ class Signature:
 
     def _result_codec(self, annotation: Any, names: dict[str, Any], codecs: Codecs) -> Codec:
         try:
-            # What a handler returns is stored as well as can be, whatever its annotation is.
-            return ANYTHING if annotation is _EMPTY else codecs.of(_read(annotation, names))
+            # What a handler returns is stored as well as can be, whatever its annotation is. One
+            # of None may still complete its job with a result, in a transaction.
+            hint = None if annotation is _EMPTY else _read(annotation, names)
+            return ANYTHING if hint in (None, type(None)) else codecs.of(hint)
         except Exception:
             return ANYTHING
 
@@ -216,6 +218,10 @@ class Signature:
             raise
         except Exception as error:  # code of the application ran in there
             raise ValueDoesNotFit(f"cannot be written: {type(error).__name__}") from None
+
+    def by_name(self, **values: Any) -> Any:
+        """The handler, for one whose parameters are positional: called by their names."""
+        return self.call(values, next((values[name] for name in self._jobs if name in values), None))
 
     def decode_result(self, plain: Any) -> Any:
         """What the handler returned, as its annotation says; None if nothing was stored.
