@@ -197,6 +197,21 @@ impl PullWorker {
         }
     }
 
+    /// Waits until [`next_jobs`](Self::next_jobs) would hand a job out at once, and takes none:
+    /// for event loops. `false`: the worker stops, and no more will come.
+    pub async fn ready(&self) -> bool {
+        loop {
+            let stocked = self.board.stocked.notified();
+            tokio::pin!(stocked);
+            stocked.as_mut().enable();
+            match self.board.is_stocked() {
+                Some(false) => stocked.await,
+                Some(true) => return true,
+                None => return false,
+            }
+        }
+    }
+
     /// Takes this very job out of the waiting, to be handed out here, whatever else waits: for
     /// tests. Answers whether it was waiting.
     pub(crate) async fn take(&self, id: JobId) -> Result<bool> {
