@@ -29,7 +29,7 @@ pub(crate) fn client_of(client: *const lavoro_client) -> Result<Arc<Lavoro>> {
 /// Connects.
 ///
 /// `url`: `postgres://…`, `embedded:` (a private server with its data in `.lavoro/`), `memory:`
-/// (a throw-away server), or NULL: LAVORO_URL, DATABASE_URL, else `embedded:`.
+/// (a throw-away server), or NULL: LAVORO_DATABASE_URL, DATABASE_URL, else `embedded:`.
 /// `options`: NULL for the defaults.
 ///
 /// Ownership: the caller closes `*client` with lavoro_client_close.

@@ -28,13 +28,13 @@ pub struct lavoro_client_options {
     pub schema: *const c_char,
     /// More options as a JSON object: `{"statement_timeout_ms": 5000}`.
     pub json: *const c_char,
-    /// Connections at most. Default: 10.
+    /// Connections at most. Default: 4.
     pub pool_size: u32,
     /// Whether to create or upgrade the schema. Default: only in an embedded database.
     pub migrate: u32,
     /// Whether a pooler in transaction mode stands before the server. Default: no.
     pub transaction_pooler: u32,
-    /// Whether this client takes its turn at maintenance. Default: as of the core.
+    /// Whether this client takes its turn at maintenance, as workers do. Default: no.
     pub maintenance: u32,
 }
 
