@@ -21,6 +21,7 @@ main() {
     check_paths
     check_exports
     check_headers
+    check_guide
     check_pkg_config
     check_static
     check_cmake
@@ -91,6 +92,21 @@ check_headers() {
         'lavoro_lock_options e = LAVORO_LOCK_OPTIONS_INIT;' >"$STAGE/initial.c"
     cc -std=c99 "${STRICT[@]}" "-I$INCLUDE" -fsyntax-only "$STAGE/initial.c"
     c++ -std=c++11 "${STRICT[@]}" "-I$INCLUDE" -fsyntax-only -x c++ "$STAGE/initial.c"
+}
+
+# The C of docs/c.md compiles, and all methods that it can call are listed.
+check_guide() {
+    local guide=$HERE/../docs/c.md block name
+    awk -v out="$STAGE/guide" '/^```c$/ { open = 1; n++; next } /^```/ { open = 0 }
+        open { print > (out n ".c") }' "$guide"
+    for block in "$STAGE"/guide*.c; do
+        cc -std=c99 -D_POSIX_C_SOURCE=200809L "${STRICT[@]}" "-I$INCLUDE" \
+            $(pkg-config --cflags libpq) -fsyntax-only "$block"
+    done
+    while read -r name; do
+        grep -q "^| \`$name\` |" "$guide" || fail "docs/c.md does not list the method $name"
+    done < <(sed -n '/^methods! {/,/^}/s/^    "\([a-z_.]*\)".*/\1/p' \
+        "$HERE/../bindings-common/src/call/mod.rs")
 }
 
 check_pkg_config() {
