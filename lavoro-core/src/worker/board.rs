@@ -372,6 +372,12 @@ impl Board {
         self.books().slots.used() == 0
     }
 
+    /// Whether a job waits to be handed out. `None`: none will any more.
+    pub(super) fn is_stocked(&self) -> Option<bool> {
+        let books = self.books();
+        (!books.closed).then(|| !books.stock.is_empty())
+    }
+
     /// Whether handlers run.
     pub(super) fn is_running(&self) -> bool {
         !self.books().running.is_empty()

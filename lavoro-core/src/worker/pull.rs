@@ -197,6 +197,21 @@ impl PullWorker {
         }
     }
 
+    /// Waits until [`next_jobs`](Self::next_jobs) would hand a job out at once, and takes none:
+    /// for event loops. `false`: the worker stops, and no more will come.
+    pub async fn ready(&self) -> bool {
+        loop {
+            let stocked = self.board.stocked.notified();
+            tokio::pin!(stocked);
+            stocked.as_mut().enable();
+            match self.board.is_stocked() {
+                Some(false) => stocked.await,
+                Some(true) => return true,
+                None => return false,
+            }
+        }
+    }
+
     /// Takes this very job out of the waiting, to be handed out here, whatever else waits: for
     /// tests. Answers whether it was waiting.
     pub(crate) async fn take(&self, id: JobId) -> Result<bool> {
@@ -240,6 +255,16 @@ impl PullWorker {
     /// outcome, for which it takes up to 10 seconds more if the database does not answer: what
     /// cannot be recorded then is rescued by others. Answers whether all handlers had returned in time. Later calls do nothing.
     pub async fn stop(&self, timeout: Duration) -> bool {
+        // Its timers and connections are those of the worker's own threads, whoever waits.
+        let mut end = std::pin::pin!(self.end(timeout));
+        std::future::poll_fn(|context| {
+            let _within = self.runtime.handle().enter();
+            end.as_mut().poll(context)
+        })
+        .await
+    }
+
+    async fn end(&self, timeout: Duration) -> bool {
         self.stop.cancel();
         let Some(parts) = self.parts.lock().await.take() else { return self.board.is_drained() };
         let limit = tokio::time::Instant::now() + timeout;
