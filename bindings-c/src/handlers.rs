@@ -16,9 +16,8 @@ use std::sync::Arc;
 /// library's, or on the one that is in lavoro_worker_run. It may call the library, but for
 /// lavoro_worker_run, lavoro_worker_free and lavoro_client_close. It must return: neither longjmp
 /// nor an exception may leave it, and it may not end its thread.
-pub type lavoro_handler = Option<
-    unsafe extern "C" fn(job: *mut lavoro_job, user_data: *mut c_void) -> c_int,
->;
+pub type lavoro_handler =
+    Option<unsafe extern "C" fn(job: *mut lavoro_job, user_data: *mut c_void) -> c_int>;
 
 type Function = unsafe extern "C" fn(job: *mut lavoro_job, user_data: *mut c_void) -> c_int;
 

@@ -60,7 +60,6 @@ pub struct lavoro_job_options {
     pub max_attempts: u32,
 }
 
-
 /// A job to enqueue among others. Begin with LAVORO_NEW_JOB_INIT.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -214,9 +213,8 @@ pub(crate) unsafe fn connect_options(
         return Ok(ConnectOptions { url: url.map(str::to_owned), ..ConnectOptions::default() });
     };
     // SAFETY: what the caller promises of the texts in it.
-    let (json, schema) = unsafe {
-        (optional_text("json", options.json)?, optional_text("schema", options.schema)?)
-    };
+    let (json, schema) =
+        unsafe { (optional_text("json", options.json)?, optional_text("schema", options.schema)?) };
     let mut keys = map(json)?;
     put(&mut keys, "url", url);
     put(&mut keys, "schema", schema);
@@ -265,7 +263,6 @@ pub(crate) unsafe fn new_job(
     payload: &[u8],
     options: *const lavoro_job_options,
 ) -> Result<NewJob> {
-    let payload = if payload.is_empty() { b"null" } else { payload };
     // SAFETY: what the caller promises.
     let Some(options) = (unsafe { sized(options) })? else {
         return Ok(NewJob::from_json(task, payload));

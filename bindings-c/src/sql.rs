@@ -6,7 +6,7 @@ use crate::handle::Handles;
 use crate::job::{complete_sql, lavoro_job};
 use crate::options::{lavoro_job_options, new_job};
 use crate::status::{Result, lavoro_status};
-use crate::text::{Out, bytes, c_string, optional_json, text};
+use crate::text::{Out, c_string, optional_json, payload as payload_of, text};
 use lavoro_core::SqlCall;
 use std::ffi::{CString, c_char, c_int};
 use std::ptr::{null, null_mut};
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn lavoro_client_enqueue_sql(
     guard(|| {
         // SAFETY: as of the header, pointers are NULL or valid for what their types say.
         let (mut sql, job) = unsafe {
-            let payload = bytes("payload", payload, payload_length)?;
+            let payload = payload_of(payload, payload_length)?;
             (Out::new("sql", sql, null_mut())?, new_job(text("task", task)?, payload, options)?)
         };
         sql.set(hand_out(client_of(client)?.enqueue_sql(job)?));
@@ -81,10 +81,7 @@ pub unsafe extern "C" fn lavoro_client_complete_sql(
     guard(|| {
         // SAFETY: as of the header, pointers are NULL or valid for what their types say.
         let (mut sql, result) = unsafe {
-            (
-                Out::new("sql", sql, null_mut())?,
-                optional_json("result", result, result_length)?,
-            )
+            (Out::new("sql", sql, null_mut())?, optional_json("result", result, result_length)?)
         };
         sql.set(hand_out(complete_sql(client, job, result)?));
         Ok(())

@@ -32,9 +32,8 @@ pub(crate) unsafe fn optional_text<'a>(
     }
     // SAFETY: not NULL, and the caller promises that a NUL ends it.
     let text = unsafe { CStr::from_ptr(pointer) };
-    let text = text.to_str().map_err(|_| {
-        Refusal::argument(format!("{name} is not valid UTF-8"))
-    })?;
+    let text =
+        text.to_str().map_err(|_| Refusal::argument(format!("{name} is not valid UTF-8")))?;
     Ok(Some(text))
 }
 
@@ -65,6 +64,16 @@ pub(crate) unsafe fn bytes<'a>(
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), length) })
 }
 
+/// As [`bytes`], but NULL stands for JSON's `null`; text that is empty is none.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn payload<'a>(pointer: *const c_char, length: usize) -> Result<&'a [u8]> {
+    // SAFETY: what the caller promises.
+    let bytes = unsafe { bytes("payload", pointer, length) }?;
+    Ok(if pointer.is_null() { b"null" } else { bytes })
+}
+
 /// As [`bytes`], but UTF-8; `None` if there are none.
 ///
 /// # Safety
@@ -80,10 +89,7 @@ pub(crate) unsafe fn optional_json<'a>(
         return Ok(None);
     }
     std::str::from_utf8(bytes).map(Some).map_err(|_| {
-        Refusal::new(
-            lavoro_status::LAVORO_INVALID_PAYLOAD,
-            format!("{name} is not valid UTF-8"),
-        )
+        Refusal::new(lavoro_status::LAVORO_INVALID_PAYLOAD, format!("{name} is not valid UTF-8"))
     })
 }
 

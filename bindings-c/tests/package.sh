@@ -81,7 +81,15 @@ check_headers() {
         # Included, as a header of C++ is; twice, and in two files of one program.
         printf '#include <lavoro.hpp>\n#include <lavoro.hpp>\nint one() { return LAVORO_OK; }\n' \
             >"$STAGE/one.cpp"
-        printf '#include <lavoro.hpp>\nint one();\nint main() { return one(); }\n' >"$STAGE/two.cpp"
+        # A worker may move, but not onto one whose callbacks may run.
+        cat >"$STAGE/two.cpp" <<'CPP'
+#include <lavoro.hpp>
+#include <type_traits>
+static_assert(std::is_move_constructible<lavoro::worker>::value, "moves");
+static_assert(!std::is_move_assignable<lavoro::worker>::value, "is not replaced");
+int one();
+int main() { return one() + lavoro::error(LAVORO_OK).is_transient(); }
+CPP
         c++ -std=$standard "${STRICT[@]}" "-I$INCLUDE" "$STAGE/one.cpp" "$STAGE/two.cpp" \
             -o "$STAGE/cpp" "-L$LIB" -llavoro
     done
