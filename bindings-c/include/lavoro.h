@@ -330,7 +330,7 @@ typedef struct lavoro_client_options {
      */
     const char *json;
     /**
-     * Connections at most. Default: 10.
+     * Connections at most. Default: 4.
      */
     uint32_t pool_size;
     /**
@@ -342,7 +342,7 @@ typedef struct lavoro_client_options {
      */
     uint32_t transaction_pooler;
     /**
-     * Whether this client takes its turn at maintenance. Default: as of the core.
+     * Whether this client takes its turn at maintenance, as workers do. Default: no.
      */
     uint32_t maintenance;
 } lavoro_client_options;
@@ -542,7 +542,7 @@ enum lavoro_status lavoro_string_free(char *text);
  * Connects.
  *
  * `url`: `postgres://…`, `embedded:` (a private server with its data in `.lavoro/`), `memory:`
- * (a throw-away server), or NULL: LAVORO_URL, DATABASE_URL, else `embedded:`.
+ * (a throw-away server), or NULL: LAVORO_DATABASE_URL, DATABASE_URL, else `embedded:`.
  * `options`: NULL for the defaults.
  *
  * Ownership: the caller closes `*client` with lavoro_client_close.

@@ -14,13 +14,13 @@ thread_local! {
 
 /// Runs what an export does: catches panics, refuses a forked child, keeps the error's message.
 pub(crate) fn guard(work: impl FnOnce() -> Result<()>) -> lavoro_status {
-    answer(work).map_or_else(remember, |()| lavoro_status::LAVORO_OK)
+    answer(work).map_or_else(|refusal| remember(&refusal), |()| lavoro_status::LAVORO_OK)
 }
 
 /// As [`guard`], for exports that answer a value, and another if they fail.
 pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T>) -> T {
     answer(work).unwrap_or_else(|refusal| {
-        remember(refusal);
+        remember(&refusal);
         otherwise
     })
 }

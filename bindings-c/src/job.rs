@@ -235,7 +235,7 @@ pub unsafe extern "C" fn lavoro_job_progress(
         // SAFETY: as of the header, pointers are NULL or valid for what their types say.
         let (message, data) =
             unsafe { (optional_text("message", message)?, optional_text("data", data)?) };
-        let percent = Some(percent).filter(|percent| !(*percent < 0.0));
+        let percent = (percent.is_nan() || percent >= 0.0).then_some(percent);
         Ok(JOBS.get(job)?.job.progress_json(percent, message, data)?)
     })
 }

@@ -217,7 +217,7 @@ thread_local! {
 }
 
 /// Keeps what went wrong for this thread to ask.
-pub(crate) fn remember(refusal: Refusal) -> lavoro_status {
+pub(crate) fn remember(refusal: &Refusal) -> lavoro_status {
     let message = refusal.message.replace('\0', "\u{fffd}");
     let message = CString::new(message).unwrap_or_default();
     // A thread that is ending has nobody left to ask.

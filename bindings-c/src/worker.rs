@@ -33,10 +33,13 @@ pub(crate) struct Worker {
     events: Mutex<Option<EventStream>>,
 }
 
+/// Callbacks by task.
+type Handlers = HashMap<String, Handler>;
+
 #[derive(Debug, Default)]
 struct Inner {
     options: WorkerOptions,
-    handlers: HashMap<String, Handler>,
+    handlers: Handlers,
     /// Once it has started.
     pull: Option<Arc<PullWorker>>,
     bell: Option<Arc<Bell>>,
@@ -69,7 +72,7 @@ impl Worker {
     }
 
     /// The worker with its handlers, for callbacks.
-    fn staffed(&self) -> Result<(Arc<PullWorker>, Arc<HashMap<String, Handler>>)> {
+    fn staffed(&self) -> Result<(Arc<PullWorker>, Arc<Handlers>)> {
         let handlers = self.inner().handlers.clone();
         if handlers.is_empty() {
             let message = "the worker has no handlers: call lavoro_worker_handle first";
@@ -269,13 +272,12 @@ pub unsafe extern "C" fn lavoro_worker_fd(
         let worker = WORKERS.get(worker)?;
         let pull = worker.pull()?;
         let mut inner = worker.inner();
-        let bell = match &inner.bell {
-            Some(bell) => Arc::clone(bell),
-            None => {
-                let (bell, thread) = Bell::hang(pull)?;
-                inner.threads.push(thread);
-                Arc::clone(inner.bell.insert(bell))
-            }
+        let bell = if let Some(bell) = &inner.bell {
+            Arc::clone(bell)
+        } else {
+            let (bell, thread) = Bell::hang(pull)?;
+            inner.threads.push(thread);
+            Arc::clone(inner.bell.insert(bell))
         };
         out.set(bell.fd());
         Ok(())
