@@ -26,7 +26,7 @@ rm -rf "$wheels"
 # A copy of the tests alone, so that nothing of the source tree is found.
 rm -rf "$home/run"
 mkdir -p "$home/run" "$home/docs"
-[ ! -f docs/python.md ] || cp docs/python.md "$home/docs"
+cp docs/python.md docs/limits.md "$home/docs"
 cp -R "$source/tests" "$source/pyproject.toml" "$home/run"
 [ ! -d "$source/examples" ] || cp -R "$source/examples" "$home/run"
 cd "$home/run"

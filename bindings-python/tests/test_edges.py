@@ -395,8 +395,8 @@ def test_ctrl_c_ends_a_wait_in_a_thread(tmp_path: Path, place: dict[str, Any]) -
         place,
         """
         job = app.enqueue_sync("nobody")
-        print("waiting", flush=True)
         try:
+            print("waiting", flush=True)
             job.result_sync(60)
         except KeyboardInterrupt:
             print("interrupted")
