@@ -33,7 +33,6 @@ cd "$home/run"
 export PYTHONDONTWRITEBYTECODE=1
 "$venv/bin/python" -m pytest ${PYTEST_ARGUMENTS:-}
 
-installed=$("$venv/bin/python" -c 'import lavoro, os; print(os.path.dirname(lavoro.__file__))')
-"$venv/bin/mypy" --config-file pyproject.toml --cache-dir "$home/mypy" "$installed"
+"$venv/bin/mypy" --config-file pyproject.toml --cache-dir "$home/mypy" -p lavoro
 [ ! -d examples ] || "$venv/bin/mypy" --config-file pyproject.toml --cache-dir "$home/mypy" examples
 "$venv/bin/python" -m mypy.stubtest lavoro._native
