@@ -83,7 +83,8 @@ def main():
             print(f"{entry['name']}: {found} instead of {entry['verdict']}: "
                   f"{lib.lavoro_error_message().decode()[:150]}")
     client.close()
-    print(f"hostile corpus: {len(corpus) - wrong} of {len(corpus)} judged as everywhere")
+    print(f"hostile corpus: {len(corpus) - wrong} of {len(corpus)} judged as expected, "
+          f"{len(OTHERWISE)} of them otherwise than by SQL")
     sys.exit(wrong > 0)
 
 

@@ -1,6 +1,7 @@
 /* What programs get wrong: each is an error, none a crash or a hang. */
 #include "suite.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,10 +107,11 @@ static void a_child_is_refused(void **state)
         ok &= strstr(lavoro_error_message(), "forked") != NULL;
         ok &= lavoro_client_open("memory:", NULL, &other) == LAVORO_FORKED;
         ok &= lavoro_client_close(client) == LAVORO_FORKED;
-        _exit(ok ? 0 : 1);
+        /* No exit: at one, valgrind takes what the parent's threads hold for leaks. */
+        kill(getpid(), ok ? SIGKILL : SIGTERM);
     }
     assert_true(waitpid(child, &status, 0) == child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_true(enqueue("c-after-fork", NULL) > 0);
 }
 
