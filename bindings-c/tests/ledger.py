@@ -64,6 +64,8 @@ def main():
     for worker in fleet:
         worker.kill()
         worker.wait()
+    # One state after the other was counted: a job that ended meanwhile may have been counted twice.
+    now = counts(client)
     lost = JOBS + 2 - sum(now.values())
     bad = client.call("jobs.list", filter={"state": "discarded", "limit": 100})
     attempts = [one["attempt"] for one in bad]
