@@ -16,7 +16,7 @@ OLDEST := 14
 NEWEST := 18
 
 .PHONY: help demo test lint build unit edges sabotage plain package bench soak generate verify deny clean
-.PHONY: test-matrix test-pooler deps postgres pooler clock storm python node c
+.PHONY: test-matrix test-pooler deps postgres pooler clock storm python node c polyglot
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: postgres ## Build in release mode and show Lavoro at work
 	cargo build --release -p lavoro-cli -p lavoro-demo
 	$(TARGET)/release/lavoro-demo
 
-test: deps lint build unit plain verify package python node c ## Everything that must pass; CI runs exactly this
+test: deps lint build unit plain verify package python node c polyglot ## Everything that must pass; CI runs exactly this
 
 lint: ## Formatting and clippy; a warning is an error
 	cargo fmt --all --check
@@ -45,6 +45,9 @@ node: deps ## Build and test the package for Node.js: addon, types, TypeScript
 c: build ## Build liblavoro; its tests in C, C++ and Python
 	@scripts/deps.sh c
 	$(MAKE) -C bindings-c check PROFILE=debug
+
+polyglot: python node c ## Producers and workers of every language on one database
+	scripts/polyglot.sh
 
 edges: build ## The database suites on the oldest and the newest PostgreSQL
 	scripts/matrix.sh $(OLDEST) $(NEWEST)

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const CONFIG: &str = "listen_addresses = ''
@@ -177,6 +178,18 @@ impl Database {
         let mut connection = self.connect().await?;
         let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0))
+    }
+
+    /// Asks again, every `pause`, until the number is at least `wanted`; for a minute at most.
+    pub(crate) async fn reach(&self, sql: &str, wanted: i64, pause: Duration) -> Result<()> {
+        let start = Instant::now();
+        while self.number(sql).await? < wanted {
+            if start.elapsed() > Duration::from_mins(1) {
+                return Err(format!("gave up waiting for {wanted}: {sql}").into());
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
     }
 
     /// The URL of the database. Every statement that a client sends there is logged with its

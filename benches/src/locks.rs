@@ -20,9 +20,7 @@ pub(crate) async fn hand_over(cluster: &Cluster) -> Result<()> {
             let taken = next.lock("l").wait(Duration::from_mins(1)).acquire().await;
             (Instant::now(), taken)
         });
-        while db.number("select count(*) from lavoro.lock_waiter").await? == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        db.reach("select count(*) from lavoro.lock_waiter", 1, Duration::from_millis(1)).await?;
         let released = Instant::now();
         lock.release().await?;
         let (acquired, taken) = next.await?;

@@ -39,9 +39,7 @@ pub(crate) async fn due(cluster: &Cluster) -> Result<()> {
             clients.push(firer(&db).await?);
         }
         let count = i64::try_from(count)?;
-        while db.number("select count(*) from lavoro.job").await? < count {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        db.reach("select count(*) from lavoro.job", count, Duration::from_millis(50)).await?;
         let took = "select (extract(epoch from max(decided_at) - min(slot)) * 1000)::bigint from lavoro.slot";
         let took = db.number(took).await?;
         println!(

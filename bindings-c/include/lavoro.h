@@ -380,7 +380,7 @@ typedef struct lavoro_job_options {
      */
     int32_t priority;
     /**
-     * Attempts in all. Default: 25, or as of the core.
+     * Attempts in all. Default: 20.
      */
     uint32_t max_attempts;
 } lavoro_job_options;

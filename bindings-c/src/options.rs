@@ -1,7 +1,7 @@
 //! Options: structures that say their own size, so that fields can be added to their ends.
 //!
 //! Each has a field `json` for what has no field here, with the names that all languages share
-//! (docs/options.md); a field that is set goes before the same key there.
+//! (docs/c.md); a field that is set goes before the same key there.
 
 use crate::status::{Refusal, Result};
 use crate::text::optional_text;
@@ -9,6 +9,7 @@ use lavoro_bindings as shared;
 use lavoro_core::{ConnectOptions, NewJob, WorkerOptions};
 use serde_json::{Map, Value};
 use std::ffi::c_char;
+use std::mem::offset_of;
 use std::time::Duration;
 
 /// The default, whatever it is.
@@ -56,7 +57,7 @@ pub struct lavoro_job_options {
     pub timeout_ms: i64,
     /// Higher runs first.
     pub priority: i32,
-    /// Attempts in all. Default: 25, or as of the core.
+    /// Attempts in all. Default: 20.
     pub max_attempts: u32,
 }
 
@@ -117,16 +118,24 @@ pub(crate) unsafe trait Sized_: Copy {
 }
 
 macro_rules! sized {
-    ($($name:ident)*) => {$(
+    ($($name:ident, $last:ident: $type:ty;)*) => {$(
         // SAFETY: repr(C), begins with its size, else pointers and integers only.
         unsafe impl Sized_ for $name {
             const NAME: &'static str = stringify!($name);
-            const FIRST: usize = std::mem::size_of::<Self>();
+            const FIRST: usize = (offset_of!(Self, $last) + size_of::<$type>())
+                .next_multiple_of(align_of::<Self>());
         }
     )*};
 }
 
-sized!(lavoro_client_options lavoro_job_options lavoro_new_job lavoro_worker_options lavoro_lock_options);
+// Each with its last field in the first release: those that are added later do not go in here.
+sized! {
+    lavoro_client_options, maintenance: u32;
+    lavoro_job_options, max_attempts: u32;
+    lavoro_new_job, options: *const lavoro_job_options;
+    lavoro_worker_options, concurrency: u32;
+    lavoro_lock_options, wait_ms: i64;
+}
 
 /// More than any structure of ours will ever have.
 const LARGEST: usize = 4096;

@@ -1,7 +1,7 @@
 //! Reading JSON so that errors name the key.
 
 use chrono::{DateTime, Utc};
-use lavoro_core::{Backoff, Error, ErrorKind, JobId, Result};
+use lavoro_core::{Backoff, BackoffKind, Error, ErrorKind, JobId, Result};
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -78,36 +78,24 @@ impl<'de> Deserialize<'de> for Number {
 /// An instant.
 pub(crate) type Instant = DateTime<Utc>;
 
-/// Names of [`Backoff`]'s kinds.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Growth {
-    #[default]
-    Exponential,
-    Linear,
-    Fixed,
-}
-
 /// `{"kind": "exponential" | "linear" | "fixed", "base_ms", "max_ms", "jitter"}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackoffFields {
-    #[serde(default)]
-    kind: Growth,
+    kind: Option<BackoffKind>,
     base_ms: Option<Millis>,
     max_ms: Option<Millis>,
     jitter: Option<f64>,
 }
 
 impl From<BackoffFields> for Backoff {
+    /// What is left out is as in [`Backoff::default`]; a fixed one without `max_ms` stays at its base.
     fn from(fields: BackoffFields) -> Self {
+        let kind = fields.kind.unwrap_or(BackoffKind::Exponential);
         let base = fields.base_ms.map_or(Duration::from_secs(2), Into::into);
-        let max = fields.max_ms.map_or(Duration::from_hours(1).max(base), Into::into);
-        let backoff = match fields.kind {
-            Growth::Exponential => Self::exponential(base, max),
-            Growth::Linear => Self::linear(base, max),
-            Growth::Fixed => Self::fixed(base),
-        };
+        let longest =
+            if kind == BackoffKind::Fixed { base } else { base.max(Duration::from_hours(1)) };
+        let backoff = Self::new(kind, base, fields.max_ms.map_or(longest, Into::into));
         match fields.jitter {
             Some(share) => backoff.jitter(share),
             None => backoff,

@@ -79,6 +79,9 @@ async fn schedules_queues_and_rules_are_looked_after() {
     assert_eq!(ask(&lavoro, "retention.remove", json!({"task": "t"})).await["removed"], true);
     let sql = ask(&lavoro, "enqueue_sql", json!({"task": "t", "payload": {"a": 1}})).await;
     assert!(sql["text"].as_str().unwrap().contains("enqueue"), "{sql}");
+    let backoff = json!({"kind": "fixed", "base_ms": 2, "max_ms": 1});
+    let fixed = json!({"task": "t", "options": {"backoff": backoff}});
+    assert_eq!(code(&lavoro, "enqueue_sql", fixed).await, "invalid_option");
     assert!(!ask(&lavoro, "diagnose", json!({})).await.as_array().unwrap().is_empty());
 }
 

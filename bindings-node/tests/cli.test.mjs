@@ -1,23 +1,13 @@
 // `npx lavoro`: workers of a module, stopped by signals.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { database, deferred, until, url } from "./support.mjs";
+import { database, spawned, until, url } from "./support.mjs";
 
 const cli = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
 const app = fileURLToPath(new URL("programs/app.mjs", import.meta.url));
 
-function lavoroCli(args, env = {}) {
-  const child = spawn(process.execPath, [cli, ...args], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
-  const { promise, resolve } = deferred();
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (data) => (out += data));
-  child.stderr.on("data", (data) => (err += data));
-  child.on("exit", (code, signal) => resolve({ code, signal, out, err }));
-  after(() => child.kill("SIGKILL"));
-  return { child, ended: promise, err: () => err };
-}
+const lavoroCli = (args, env) => spawned([cli, ...args], env);
 
 test("a module's worker runs until a signal, and ends its jobs", async () => {
   const { lavoro, schema } = await database();

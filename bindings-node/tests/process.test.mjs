@@ -1,26 +1,16 @@
 // How processes end: by themselves, by their handlers, by force. No job is lost.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Worker as Thread } from "node:worker_threads";
-import { database, deferred, QUICK, start, until } from "./support.mjs";
+import { database, QUICK, spawned, start, until } from "./support.mjs";
 
 const program = (name) => fileURLToPath(new URL(`programs/${name}.mjs`, import.meta.url));
 
-function run(name, env) {
-  const child = spawn(process.execPath, [program(name)], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
-  const { promise, resolve } = deferred();
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (data) => (out += data));
-  child.stderr.on("data", (data) => (err += data));
-  child.on("exit", (code, signal) => resolve({ code, signal, out, err }));
-  after(() => child.kill("SIGKILL"));
-  return { child, ended: promise, out: () => out };
-}
+const run = (name, env) => spawned([program(name)], env);
 
 async function ends(name, schema) {
   const { child, ended } = run("exits", { CASE: name, SCHEMA: schema });

@@ -1,5 +1,6 @@
 // What all tests use: a schema of one's own on the shared server, and waiting without sleeping.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { after } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -25,6 +26,18 @@ export async function start(lavoro, handlers, options = {}) {
   const worker = await lavoro.worker({ handlers, ...options });
   after(() => worker.stop({ timeout: 5000 }));
   return worker;
+}
+
+/** A process of Node.js, what it writes, and its end; killed after the tests of the file. */
+export function spawned(args, env = {}) {
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const { promise, resolve } = deferred();
+  let [out, err] = ["", ""];
+  child.stdout.on("data", (data) => (out += data));
+  child.stderr.on("data", (data) => (err += data));
+  child.on("exit", (code, signal) => resolve({ code, signal, out, err }));
+  after(() => child.kill("SIGKILL"));
+  return { child, ended: promise, out: () => out, err: () => err };
 }
 
 /** Asks again until the answer is true; fails, saying what was awaited. */

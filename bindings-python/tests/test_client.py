@@ -59,6 +59,10 @@ def test_enqueue_without_a_loop(app: lavoro.Lavoro) -> None:
     assert (info["payload"], info["state"]) == ({"name": "Ada"}, "scheduled")
     job.edit_sync(priority=4, delay=0)
     assert job.info_sync()["priority"] == 4
+    job.edit_sync(payload={"name": "Grace"})
+    assert job.info_sync()["payload"] == {"name": "Grace"}
+    with pytest.raises(lavoro.errors.NumberOutOfRangeError):
+        job.edit_sync(payload={"name": 2**60})
     assert job.cancel_sync() == "cancelled"
     with pytest.raises(lavoro.JobFailedError, match="cancelled"):
         job.result_sync(1)

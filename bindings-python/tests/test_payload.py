@@ -360,6 +360,8 @@ def test_declarations_that_cannot_be_are_refused() -> None:
 
     with pytest.raises(InvalidPayloadError, match=r"takes \*addresses: .* take a list"):
         check_declaration("many", many)
+    with pytest.raises(InvalidPayloadError, match=r"takes \*addresses"):
+        lavoro.Lavoro("memory:").task(many)
     for function, message in (
         (many, r"takes \*addresses"),
         (unknown, "annotation 'Nowhere' of a, a parameter of task 't', cannot be read"),

@@ -37,37 +37,29 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// Grows as `kind` says, from `base` up to `max`; with jitter of 20 %, save a fixed one.
+    #[must_use]
+    pub fn new(kind: BackoffKind, base: Duration, max: Duration) -> Self {
+        let jitter = if kind == BackoffKind::Fixed { 0.0 } else { Self::default().jitter };
+        Self { kind, base_ms: millis(base), max_ms: millis(max), jitter }
+    }
+
     /// Doubles from `base` up to `max`.
     #[must_use]
     pub fn exponential(base: Duration, max: Duration) -> Self {
-        Self {
-            kind: BackoffKind::Exponential,
-            base_ms: millis(base),
-            max_ms: millis(max),
-            ..Self::default()
-        }
+        Self::new(BackoffKind::Exponential, base, max)
     }
 
     /// `base`, twice `base`, three times `base`, up to `max`.
     #[must_use]
     pub fn linear(base: Duration, max: Duration) -> Self {
-        Self {
-            kind: BackoffKind::Linear,
-            base_ms: millis(base),
-            max_ms: millis(max),
-            ..Self::default()
-        }
+        Self::new(BackoffKind::Linear, base, max)
     }
 
     /// Always `delay`, without jitter.
     #[must_use]
     pub fn fixed(delay: Duration) -> Self {
-        Self {
-            kind: BackoffKind::Fixed,
-            base_ms: millis(delay),
-            max_ms: millis(delay),
-            jitter: 0.0,
-        }
+        Self::new(BackoffKind::Fixed, delay, delay)
     }
 
     /// Spreads each delay by up to this share of itself in both directions, from 0 to 1.

@@ -118,7 +118,7 @@ const CASES: &[Case] = &[
         "lost_contact::a_completion_after_the_rescue_has_discarded_the_job_is_refused",
         "left: [Accepted]",
     ),
-    ("suspects_together", MACHINE, "were claimed"),
+    ("suspects_together", MACHINE, "assertion failed: `(left == right)`"),
     (
         "tx_complete_without_lock",
         "faults::an_open_transaction_holds_up_only_its_own_job",

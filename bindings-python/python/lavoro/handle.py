@@ -188,8 +188,9 @@ def _state(answer: Any) -> str:
 def edit_of(changes: dict[str, Any]) -> dict[str, object]:
     """Changes to a waiting job as the native half reads them."""
     from ._options import job_options
+    from ._payload import to_json
 
     shown = job_options({key: value for key, value in changes.items() if key != "payload"})
     if "payload" in changes:
-        shown["payload"] = json.loads(json.dumps(changes["payload"], allow_nan=False))
+        shown["payload"] = json.loads(to_json("payload", changes["payload"]))
     return shown

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Optional, TypeVar
 
 from ._options import as_json, job_options
-from ._payload import Signature, to_json
+from ._payload import Signature, check_declaration, to_json
 from .handle import JobHandle
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Task(Generic[P, R]):
         concurrency: Optional[int],
         max_batch: Optional[int],
     ) -> None:
+        check_declaration(name, function)
         self.app = app
         self.function = function
         self.name = name
