@@ -34,7 +34,7 @@ lint: ## Formatting and clippy; a warning is an error
 		--features lavoro-tests/sabotage,lavoro-soak/sabotage -- -D warnings
 
 build:
-	cargo build --workspace
+	cargo build --workspace --lib --bins --examples
 
 unit: build
 	cargo test --workspace

@@ -79,6 +79,8 @@ function watch(file: string, timeout: number): Promise<number> {
 }
 
 async function work(file: string, timeout: number): Promise<number> {
+  // Before the module is loaded: its workers take jobs as soon as they are there.
+  const signalled = signal();
   const module = (await import(pathToFileURL(resolve(file)).href)) as Record<string, any>;
   const exported: unknown = module["worker"] ?? module["default"]?.worker ?? module["default"]?.default ?? module["default"];
   const workers = await collect(exported);
@@ -87,7 +89,7 @@ async function work(file: string, timeout: number): Promise<number> {
     return 2;
   }
   console.error(`lavoro: ${workers.length} worker${workers.length === 1 ? "" : "s"} of ${file} running; stop with Ctrl-C`);
-  const why = await until(workers);
+  const why = await Promise.race([signalled, stuck(workers)]);
   if (why === "stuck") console.error("lavoro: every slot holds a handler that does not return; ending");
   const stops = await Promise.all(workers.map((worker) => worker.stop({ graceful: why !== "stuck", timeout })));
   return why === "stuck" || stops.includes(false) ? 1 : 0;
@@ -99,14 +101,18 @@ async function collect(exported: unknown): Promise<Stoppable[]> {
   return typeof (value as Stoppable | undefined)?.stop === "function" ? [value as Stoppable] : [];
 }
 
-/** Waits for a signal, or a worker that is stuck; a second signal ends the process at once. */
-function until(workers: Stoppable[]): Promise<"signal" | "stuck"> {
+/** Waits for a worker that is stuck. */
+function stuck(workers: Stoppable[]): Promise<"stuck"> {
+  return new Promise((done) => workers.forEach((worker) => worker.on?.("stuck", () => done("stuck"))));
+}
+
+/** Waits for a signal; a second one ends the process at once. */
+function signal(): Promise<"signal"> {
   return new Promise((done) => {
-    for (const worker of workers) worker.on?.("stuck", () => done("stuck"));
-    for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-      process.once(signal, () => {
+    for (const [name, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+      process.once(name, () => {
         done("signal");
-        process.on(signal, () => process.exit(code));
+        process.on(name, () => process.exit(code));
       });
     }
   });
